@@ -1,0 +1,259 @@
+"""The ports: what the kernel asks of plugins, and of parts that applications may replace.
+
+A lower floor that must speak of a higher thing speaks of a class from here.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    import logging
+
+    from multidict import CIMultiDict
+
+#: What answers a request: takes the request, returns an awaitable of the response.
+Handler = Callable[[Any], Awaitable[Any]]
+#: What stands between: takes the request and the next handler.
+Middleware = Callable[[Any, Handler], Awaitable[Any]]
+
+
+class Mark(enum.Enum):
+    """What a parser says between heads and bytes of a body."""
+
+    #: The message is complete.
+    END_OF_MESSAGE = "end of message"
+    #: The message asked for another protocol: parsing stopped until ``resume()`` or ``take_rest()``.
+    PAUSED = "paused"
+    #: A chunk of the chunked coding is complete (only from a parser made with ``chunk_marks=True``).
+    CHUNK_END = "chunk end"
+
+
+END_OF_MESSAGE: Final = Mark.END_OF_MESSAGE
+PAUSED: Final = Mark.PAUSED
+CHUNK_END: Final = Mark.CHUNK_END
+
+
+class AbstractMatchInfo(ABC):
+    """What a router found for one request: a handler, and the applications on the way to it.
+
+    A request's ``match_info`` is one. A router without a match returns one whose :attr:`http_exception`
+    is set and whose :attr:`handler` raises it, so that middlewares see 404 and 405 as well.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def handler(self) -> Handler:
+        """The handler as it was registered, without middlewares."""
+
+    @property
+    @abstractmethod
+    def expect_handler(self) -> Callable[[Any], Awaitable[Any]] | None:
+        """Answers ``Expect: 100-continue`` before the handler runs; None for the kernel's, which sends 100."""
+
+    @property
+    @abstractmethod
+    def http_exception(self) -> Any | None:
+        """The HTTPException that answers where nothing matched, else None."""
+
+    @property
+    @abstractmethod
+    def route(self) -> Any:
+        """The route found: hashable, the same object for every request that it answers.
+
+        The pipeline builds one callable for each.
+        """
+
+    @abstractmethod
+    def get_info(self) -> dict[str, Any]:
+        """Facts about the match for people: ``path`` or ``formatter`` and ``pattern``."""
+
+    @property
+    @abstractmethod
+    def apps(self) -> tuple[Any, ...]:
+        """The applications on the way, outermost first."""
+
+    @abstractmethod
+    def add_app(self, app: Any) -> None:
+        """Put an application before those in :attr:`apps`; a router of an outer application calls it."""
+
+    @property
+    @abstractmethod
+    def current_app(self) -> Any:
+        """The application whose middleware or handler runs now; the innermost one unless set."""
+
+    @current_app.setter
+    def current_app(self, app: Any) -> None: ...
+
+
+class AbstractRouter(ABC):
+    """Find who answers a request. Filled by ``corelet_make_router``."""
+
+    def __init__(self) -> None:
+        self._frozen = False
+
+    def post_init(self, app: Any) -> None:
+        """Take the application that this router serves; called once, when it is made."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether routes can no longer be added."""
+        return self._frozen
+
+    def freeze(self) -> None:
+        """Take no more routes; called once, when the application starts."""
+        self._frozen = True
+
+    def routes(self) -> Iterable[Any]:
+        """Every route known at freeze; hooks that wrap handlers are asked for each of them then."""
+        return ()
+
+    @abstractmethod
+    async def resolve(self, request: Any) -> AbstractMatchInfo:
+        """Find the match for a request; called once for each, after :meth:`freeze`."""
+
+
+class AbstractView(ABC):
+    """A handler that is a class: made with the request, awaited for the response."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+
+    @property
+    def request(self) -> Any:
+        """The request to answer."""
+        return self._request
+
+    @abstractmethod
+    def __await__(self) -> Iterator[Any]:
+        """Answer the request."""
+
+
+class AbstractAccessLogger(ABC):
+    """Write one line for each answer. Filled by ``corelet_make_access_logger`` or ``access_log_class``."""
+
+    __slots__ = ("log_format", "logger")
+
+    def __init__(self, logger: logging.Logger, log_format: str) -> None:
+        self.logger = logger
+        self.log_format = log_format
+
+    @abstractmethod
+    def log(self, request: Any, response: Any, time: float) -> None:
+        """Write the line; ``time`` is how long the answer took, in seconds."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether :meth:`log` would write anything; asked once, when a server is made."""
+        return True
+
+
+class AbstractStreamWriter(ABC):
+    """Takes the bytes of one message's body; a Payload writes itself to one."""
+
+    #: Bytes of content handed over, before framing.
+    buffer_size: int = 0
+    #: Bytes handed to the transport, with framing.
+    output_size: int = 0
+    #: Bytes of content still to come by Content-Length; None when unknown.
+    length: int | None = 0
+
+    @abstractmethod
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Send a part of the body; waits while the peer is behind."""
+
+    @abstractmethod
+    async def write_eof(self, chunk: bytes = b"") -> None:
+        """Send the last part and end the body; a second call does nothing."""
+
+    @abstractmethod
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough of what was written."""
+
+    @abstractmethod
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
+        """Send the head; ``status_line`` is the start line without its CRLF."""
+
+    @abstractmethod
+    def enable_chunking(self) -> None:
+        """Frame the body by the chunked coding. Source: RFC 9112 section 7.1."""
+
+    def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
+        """Code the content before it is framed."""
+        raise LookupError(f"no content coding {encoding!r}: pip install corelet-compression")
+
+    def send_headers(self) -> None:
+        """Hand a head that was held back to the transport."""
+
+
+class ReadingControl(Protocol):
+    """What a stream needs of its connection: to stop and go on reading."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class UpgradedProtocol(Protocol):
+    """What takes a connection over after an upgrade: an ``asyncio.Protocol``."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+
+    def data_received(self, data: bytes) -> None: ...
+
+    def eof_received(self) -> bool | None: ...
+
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
+
+
+class ContentCoding(ABC):
+    """A content coding for both directions. Registered by ``corelet_register_codings``."""
+
+    #: The name in Content-Encoding and Accept-Encoding, in lower case.
+    name: str
+
+    @abstractmethod
+    def make_encoder(self) -> Any:
+        """Make an object with ``encode(bytes) -> bytes`` and ``finish() -> bytes``."""
+
+    @abstractmethod
+    def make_decoder(self, max_bytes: int) -> Any:
+        """Make an object with ``decode(bytes) -> bytes`` and ``finish() -> bytes``, bounded by ``max_bytes``."""
+
+
+class FormReader(Protocol):
+    """Reads a body for ``request.post()``. Registered by ``corelet_register_form_readers``."""
+
+    async def __call__(self, request: Any) -> Iterable[tuple[str, Any]]: ...
+
+
+class Instrument:
+    """Watch what the kernel does. Handed over by ``corelet_instrument``.
+
+    Only methods really overridden are called; one that raises is logged and called no more.
+    """
+
+    def connection_made(self, connection: Any) -> None:
+        """A peer has connected."""
+
+    def connection_lost(self, connection: Any, exc: BaseException | None) -> None:
+        """The connection has ended."""
+
+    def request_started(self, request: Any) -> None:
+        """A head was parsed and its handler is about to start."""
+
+    def request_finished(self, request: Any, response: Any) -> None:
+        """The answer was handed to the transport."""
+
+    def request_refused(self, status: int, reason: str) -> None:
+        """The peer broke HTTP/1.1 and is answered by ``status``; there is no request."""

@@ -1,0 +1,66 @@
+"""Errors of the kernel: a missing or broken plugin, and HTTP/1.1 broken by us or by the peer."""
+
+from __future__ import annotations
+
+
+class CoreletError(Exception):
+    """Any error that is corelet's own."""
+
+
+class MissingPluginError(CoreletError, ImportError):
+    """Report a name or a capability that belongs to a plugin which is not installed.
+
+    An ImportError, since ``from corelet.web import X`` shows the message of no other class.
+    """
+
+
+class PluginLoadError(CoreletError):
+    """Report plugins that were found and could not be loaded."""
+
+
+class PluginConflictError(CoreletError):
+    """Report two plugins that claim one exclusive role or one public name."""
+
+
+class ProtocolError(CoreletError):
+    """HTTP/1.1 was broken, by us (local) or by the peer (remote)."""
+
+
+class LocalProtocolError(ProtocolError, ValueError):
+    """Report a message that we were asked to send and that would break HTTP/1.1."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """Report bytes from the peer that break HTTP/1.1.
+
+    Args:
+        message: what was wrong, the value and the limit or the expectation.
+        status_hint: the status to answer before the connection is closed; 400 by default.
+    """
+
+    status_hint = 400
+
+    def __init__(self, message: str, status_hint: int | None = None) -> None:
+        super().__init__(message)
+        if status_hint is not None:
+            self.status_hint = status_hint
+
+
+class TargetTooLong(RemoteProtocolError):
+    """The request line is over ``Limits.max_line_bytes``. Source: RFC 9110 section 15.5.15."""
+
+    status_hint = 414
+
+
+class HeadTooLarge(RemoteProtocolError):
+    """A field, their number or the whole head is over its limit. Source: RFC 6585 section 5."""
+
+    status_hint = 431
+
+
+class RequestPayloadError(CoreletError):
+    """The body of a request is malformed, was cut short or came too slowly."""
+
+
+class PayloadAccessError(CoreletError):
+    """The body of a request was touched where its handler gave it away."""
