@@ -257,3 +257,86 @@ class Instrument:
 
     def request_refused(self, status: int, reason: str) -> None:
         """The peer broke HTTP/1.1 and is answered by ``status``; there is no request."""
+
+
+class Channel(Protocol):
+    """What a body is written to: the sending half of a connection."""
+
+    @property
+    def is_writing_paused(self) -> bool:
+        """Whether the peer is behind, so that :meth:`drain` would wait."""
+
+    def send(self, data: bytes) -> None:
+        """Hand bytes to the transport; ConnectionResetError once the peer is gone."""
+
+    def send_pieces(self, pieces: Iterable[bytes]) -> None:
+        """Hand several bytes over in one write."""
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough; ConnectionResetError once it is gone."""
+
+
+class AbstractConnection(ABC):
+    """A server connection as requests and responses know it."""
+
+    #: Bytes that ``request.read()`` takes before it ends in 413.
+    client_max_size: int
+    #: Fields that ``request.post()`` takes before it ends in 413.
+    client_max_fields: int
+
+    @property
+    @abstractmethod
+    def transport(self) -> asyncio.Transport | None:
+        """The socket's transport; None once the connection is lost."""
+
+    @property
+    @abstractmethod
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task that runs the handler of the current request."""
+
+    @property
+    @abstractmethod
+    def is_writing_paused(self) -> bool:
+        """Whether the peer is behind, so that :meth:`drain` would wait."""
+
+    @property
+    @abstractmethod
+    def automatic_fields(self) -> bytes:
+        """The Date and Server field lines, complete, made once a second."""
+
+    @property
+    @abstractmethod
+    def prepare_response(self) -> Callable[[Any, Any], Awaitable[None]] | None:
+        """What runs before the head of every response, with the request and the response; None when nothing does."""
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Hand bytes to the transport; ConnectionResetError once the peer is gone."""
+
+    @abstractmethod
+    def send_pieces(self, pieces: Iterable[bytes]) -> None:
+        """Hand several bytes over in one write."""
+
+    @abstractmethod
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough; ConnectionResetError once it is gone."""
+
+    @abstractmethod
+    def send_continue(self) -> None:
+        """Send ``100 Continue`` once, where the current request waits for it and its body is not here yet."""
+
+    @abstractmethod
+    def accepts_keep_alive(self, request: Any) -> bool:
+        """Whether the connection can serve another request after this one."""
+
+    @abstractmethod
+    def take_over(self, protocol: UpgradedProtocol) -> None:
+        """Give the connection to another protocol, with the bytes that were read beyond the request."""
+
+    @abstractmethod
+    async def wait_for_disconnection(self) -> None:
+        """Return once the peer has gone."""
+
+    @abstractmethod
+    async def read_form(self, request: Any) -> Iterable[tuple[str, Any]] | None:
+        """Read a body by the form reader of its media type; None where no plugin has one."""
