@@ -1,0 +1,99 @@
+"""corelet with its routing plugin, on uvloop, access log off."""
+
+from __future__ import annotations
+
+import asyncio
+
+import uvloop
+
+from benchmarks.servers.arguments import BLOCK_BYTES, HELLO, Arguments, make_route_paths, read_arguments
+from corelet import web
+from corelet.abc import Handler
+
+USER: web.RequestKey[str] = web.RequestKey("user", str)
+
+
+async def hello(request: web.Request) -> web.Response:
+    return web.Response(text=HELLO)
+
+
+async def user(request: web.Request) -> web.Response:
+    return web.json_response(
+        {
+            "id": int(request.match_info["id"]),
+            "verbose": request.query["verbose"],
+            "client": request.headers["X-Client"],
+        }
+    )
+
+
+async def show_user(request: web.Request) -> web.Response:
+    return web.Response(text=request[USER])
+
+
+async def name_route(request: web.Request) -> web.Response:
+    return web.Response(text=request.match_info["id"])
+
+
+async def upload(request: web.Request) -> web.Response:
+    received = 0
+    async for block in request.content.iter_any():
+        received += len(block)
+    return web.Response(text=str(received))
+
+
+async def download(request: web.Request) -> web.StreamResponse:
+    left = int(request.match_info["size"])
+    response = web.StreamResponse()
+    if request.match_info["framing"] == "sized":
+        response.content_length = left
+    await response.prepare(request)
+    block = bytes(BLOCK_BYTES)
+    while left:
+        await response.write(block)
+        left -= BLOCK_BYTES
+    await response.write_eof()
+    return response
+
+
+@web.middleware
+async def find_user(request: web.Request, handler: Handler) -> web.StreamResponse:
+    request[USER] = "alice"
+    response: web.StreamResponse = await handler(request)
+    return response
+
+
+@web.middleware
+async def stamp(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response: web.StreamResponse = await handler(request)
+    response.headers["X-Served-By"] = "bench"
+    return response
+
+
+def make_app(shape: str) -> web.Application:
+    """Make the application of a shape."""
+    if shape == "middlewares":
+        app = web.Application(middlewares=[find_user, stamp])
+        app.router.add_get("/", show_user)
+        return app
+    app = web.Application(client_max_size=2**40)
+    if shape == "plain":
+        app.router.add_get("/", hello)
+        app.router.add_get("/users/{id}", user)
+        app.router.add_put("/upload", upload)
+        app.router.add_get("/download/{framing}/{size}", download)
+        return app
+    for path in make_route_paths(shape):
+        app.router.add_get(path, name_route)
+    return app
+
+
+async def serve(arguments: Arguments) -> None:
+    runner = web.AppRunner(make_app(arguments.shape), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", arguments.port, backlog=4096).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(read_arguments(__doc__)))
