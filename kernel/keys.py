@@ -37,10 +37,11 @@ class BaseKey(Generic[_T]):
         self._type = t
 
     def __lt__(self, other: object) -> bool:
-        """Sort by name, so that the keys of a mapping can be listed in order; before keys of any other kind."""
-        if isinstance(other, BaseKey):
-            return self._name < other._name
-        return True
+        """Sort by name and before strings, so that the keys of a mapping can be listed in order."""
+        return not isinstance(other, BaseKey) or self._name < other._name
+
+    def __gt__(self, other: object) -> bool:
+        return isinstance(other, BaseKey) and self._name > other._name
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}({self._name}, type={_show_type(self)})>"
