@@ -62,3 +62,13 @@ CLIENT_MAX_SIZE: Final = 1_048_576
 CLIENT_MAX_FIELDS: Final = 1000
 #: Seconds that answers in progress get after a stop was asked for. aiohttp's ``shutdown_timeout``.
 SHUTDOWN_SECONDS: Final = 60.0
+
+#: Bytes of a method before the answer is 501 (RFC 9112 section 3). The longest registered one has 17
+#: (UPDATEREDIRECTREF, RFC 4437).
+MAX_METHOD_BYTES: Final = 32
+#: Digits of a Content-Length, leading zeros apart: what fits 64 bits with a sign.
+MAX_CONTENT_LENGTH_DIGITS: Final = 18
+#: Hexadecimal digits of a chunk's size, leading zeros apart: what fits 64 bits with a sign.
+MAX_CHUNK_SIZE_DIGITS: Final = 15
+#: Interim responses before one final response. Enough for 100, 102 and some 103; curl bounds heads in bytes only.
+MAX_INTERIM_RESPONSES: Final = 16

@@ -1,0 +1,45 @@
+"""The only door to the wire: HTTP/1.1 parsed and serialised, without any I/O.
+
+The compiled ``_fast`` where it is built, else ``_pure``, which ``CORELET_NO_EXTENSIONS=1`` selects as well. Both give
+the same events, bytes, errors and messages.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or os.environ.get("CORELET_NO_EXTENSIONS") == "1":
+    from . import _pure as _wire
+else:
+    try:
+        from . import _fast as _wire
+    except ImportError:  # built without a compiler
+        from . import _pure as _wire
+
+#: "fast" or "pure".
+IMPLEMENTATION = _wire.IMPLEMENTATION
+LAST_CHUNK = _wire.LAST_CHUNK
+RequestHead = _wire.RequestHead
+RequestParser = _wire.RequestParser
+ResponseHead = _wire.ResponseHead
+ResponseParser = _wire.ResponseParser
+check_field = _wire.check_field
+make_chunk_line = _wire.make_chunk_line
+make_status_line = _wire.make_status_line
+serialize_request_head = _wire.serialize_request_head
+serialize_response_head = _wire.serialize_response_head
+
+__all__ = (
+    "IMPLEMENTATION",
+    "LAST_CHUNK",
+    "RequestHead",
+    "RequestParser",
+    "ResponseHead",
+    "ResponseParser",
+    "check_field",
+    "make_chunk_line",
+    "make_status_line",
+    "serialize_request_head",
+    "serialize_response_head",
+)
