@@ -1,0 +1,671 @@
+"""Runners and sites: where an application listens, and how it stops without losing a request.
+
+A runner owns one server; a site is one place where it accepts connections. A stop goes one way:
+
+    sites accept what already waits, then no more -> idle connections answer once more and close
+    -> ``on_shutdown`` -> answers in progress end, or are cancelled after ``shutdown_timeout`` -> ``on_cleanup``
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import errno
+import inspect
+import os
+import signal
+import socket
+import stat
+import sys
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Final
+
+from yarl import URL
+
+from .access_logger import AccessLogger
+from .app import Application
+from .limits import SHUTDOWN_SECONDS
+from .server import Server, make_server
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable
+
+    from .abc import AbstractAccessLogger
+
+#: Connections that wait in the kernel to be accepted. aiohttp's default.
+BACKLOG: Final = 128
+#: Ports without and with TLS where none is given. aiohttp's defaults.
+DEFAULT_PORT: Final = 8080
+DEFAULT_TLS_PORT: Final = 8443
+#: How a site's name shows that it listens on all addresses.
+_EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 -- shown, never bound
+#: Turns of the loop after which a connection that it has accepted has its transport: one runs the accepting
+#: task, one makes the connection, one to spare.
+_ACCEPT_TURNS: Final = 3
+#: Tries to bind one free port on all addresses of a host.
+_PORT_TRIES: Final = 16
+#: For peers that were accepted last to end their TLS handshake, in seconds: one slow round trip.
+_LAST_HANDSHAKE_SECONDS: Final = 0.5
+#: What a socket of an address family says that this machine doesn't have.
+_MISSING_FAMILY: Final = {errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EADDRNOTAVAIL}
+
+
+class GracefulExit(SystemExit):
+    """Ask a running server to stop; raised by SIGINT and SIGTERM, and by who likes to."""
+
+    code = 1
+
+
+def _raise_graceful_exit() -> None:
+    raise GracefulExit
+
+
+class BaseRunner(ABC):
+    """Own a server and the sites where it accepts connections.
+
+    Args:
+        handle_signals: whether SIGINT and SIGTERM raise :class:`GracefulExit` in the loop, from
+            :meth:`setup` to the end of :meth:`cleanup`.
+        shutdown_timeout: seconds that answers in progress get to end; then their handlers are cancelled.
+            60 is aiohttp's.
+        **kwargs: what the server is made with.
+    """
+
+    def __init__(
+        self, *, handle_signals: bool = False, shutdown_timeout: float = SHUTDOWN_SECONDS, **kwargs: Any
+    ) -> None:
+        self.shutdown_timeout = shutdown_timeout
+        self._handle_signals = handle_signals
+        self._kwargs = kwargs
+        self._server: Server | None = None
+        self._sites: list[BaseSite] = []
+
+    @property
+    def server(self) -> Server | None:
+        """The server; None before :meth:`setup` and after :meth:`cleanup`."""
+        return self._server
+
+    @property
+    def sites(self) -> set[BaseSite]:
+        """The sites that accept connections now."""
+        return set(self._sites)
+
+    @property
+    def addresses(self) -> list[Any]:
+        """Addresses of all listening sockets, as ``socket.getsockname`` gives them, in the order of start."""
+        return [address for site in self._sites for address in site.addresses]
+
+    async def setup(self) -> None:
+        """Make the server; sites can be started then.
+
+        What was started is cleaned up again where this fails half-way.
+
+        Raises:
+            RuntimeError: it was called already.
+        """
+        if self._server is not None:
+            raise RuntimeError(f"{self!r} is set up already: call setup() once")
+        if self._handle_signals:
+            _handle_signals(_raise_graceful_exit)
+        try:
+            self._server = await self._make_server()
+        except BaseException:
+            self._restore_signals()
+            raise
+
+    @abstractmethod
+    async def shutdown(self) -> None:
+        """Tell the application that the server stops; called while answers are still in progress."""
+
+    async def cleanup(self) -> None:
+        """Stop all sites, let answers in progress end within ``shutdown_timeout``, and clean the application up.
+
+        Each step runs even if one before it raised or was cancelled. A second call does nothing.
+        """
+        server, self._server = self._server, None
+        if server is None:
+            return
+        try:
+            await self._stop(server)
+        finally:
+            try:
+                await self._cleanup_server()
+            finally:
+                self._restore_signals()
+
+    async def _stop(self, server: Server) -> None:
+        try:
+            await self._stop_accepting(server)
+            await self.shutdown()
+        finally:
+            await self._end_answers(server)
+
+    async def _stop_accepting(self, server: Server) -> None:
+        try:
+            await asyncio.gather(*[site.stop() for site in self._sites])
+        finally:
+            server.pre_shutdown()
+
+    async def _end_answers(self, server: Server) -> None:
+        try:
+            await server.shutdown(self.shutdown_timeout)
+        except BaseException:
+            # Asked to hurry: a second signal came while answers were in progress.
+            await server.shutdown(0)
+            raise
+
+    def _restore_signals(self) -> None:
+        if self._handle_signals:
+            _handle_signals(None)
+
+    @abstractmethod
+    async def _make_server(self) -> Server: ...
+
+    @abstractmethod
+    async def _cleanup_server(self) -> None: ...
+
+    def register_site(self, site: BaseSite) -> None:
+        """Take a site that starts, to stop it in :meth:`cleanup`; sites call it themselves."""
+        self._sites.append(site)
+
+    def unregister_site(self, site: BaseSite) -> None:
+        """Forget a site that stops."""
+        self._sites.remove(site)
+
+
+class AppRunner(BaseRunner):
+    """Run an application: freeze and start it, serve it, stop it and clean it up.
+
+    Args:
+        app: the application.
+        handle_signals: as in :class:`BaseRunner`.
+        access_log_class: what writes the access log, unless a plugin brings another.
+        **kwargs: ``shutdown_timeout``, and what the :class:`~corelet.server.Server` takes.
+
+    Raises:
+        TypeError: not an application, or an argument that the server doesn't know.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        handle_signals: bool = False,
+        access_log_class: type[AbstractAccessLogger] = AccessLogger,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(app, Application):
+            raise TypeError(f"the first argument is an Application, got {app!r}")
+        super().__init__(handle_signals=handle_signals, access_log_class=access_log_class, **kwargs)
+        _check_server_arguments(self._kwargs)
+        self._app = app
+
+    @property
+    def app(self) -> Application:
+        """The application."""
+        return self._app
+
+    async def shutdown(self) -> None:
+        """Call the application's ``on_shutdown``."""
+        await self._app.shutdown()
+
+    async def _make_server(self) -> Server:
+        try:
+            self._app.freeze()
+            await self._app.startup()
+            return make_server(self._app, **self._kwargs)
+        except BaseException:
+            await self._app.cleanup()
+            raise
+
+    async def _cleanup_server(self) -> None:
+        await self._app.cleanup()
+
+
+class ServerRunner(BaseRunner):
+    """Run a bare server, without an application."""
+
+    def __init__(
+        self,
+        web_server: Server,
+        *,
+        handle_signals: bool = False,
+        shutdown_timeout: float = SHUTDOWN_SECONDS,
+    ) -> None:
+        super().__init__(handle_signals=handle_signals, shutdown_timeout=shutdown_timeout)
+        self._web_server = web_server
+
+    async def shutdown(self) -> None:
+        """Do nothing: there is no application to tell."""
+
+    async def _make_server(self) -> Server:
+        return self._web_server
+
+    async def _cleanup_server(self) -> None:
+        return
+
+
+class BaseSite(ABC):
+    """Accept connections in one place for the server of a runner.
+
+    Args:
+        runner: whose server gets the connections; it must be set up.
+        shutdown_timeout: for aiohttp's callers: where given, it becomes the runner's.
+        ssl_context: with it, all connections use TLS.
+        backlog: connections that wait in the kernel to be accepted.
+
+    Raises:
+        RuntimeError: the runner is not set up.
+    """
+
+    def __init__(
+        self,
+        runner: BaseRunner,
+        *,
+        shutdown_timeout: float | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        backlog: int = BACKLOG,
+    ) -> None:
+        if runner.server is None:
+            raise RuntimeError("call runner.setup() before making a site")
+        if shutdown_timeout is not None:
+            runner.shutdown_timeout = shutdown_timeout
+        self._runner = runner
+        self._factory = runner.server
+        self._ssl_context = ssl_context
+        self._backlog = backlog
+        self._listeners: list[tuple[socket.socket, asyncio.Server]] = []
+        self._addresses: list[Any] = []
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Where it listens, as a URL."""
+
+    @property
+    def addresses(self) -> list[Any]:
+        """Addresses of the listening sockets, as ``socket.getsockname`` gives them; empty unless started."""
+        return list(self._addresses)
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._ssl_context else "http"
+
+    async def start(self) -> None:
+        """Listen, and accept connections from now on.
+
+        Raises:
+            RuntimeError: it was started already.
+            OSError: the address can't be listened on; the error names it.
+        """
+        if self in self._runner.sites:
+            raise RuntimeError(f"{self.name} is started already in {self._runner!r}")
+        self._runner.register_site(self)
+        sockets: list[socket.socket] = []
+        try:
+            sockets = await self._open_sockets()
+            await self._listen(sockets)
+        except BaseException:
+            await self.stop()
+            for sock in sockets:
+                sock.close()
+            raise
+
+    async def _listen(self, sockets: list[socket.socket]) -> None:
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            sock.setblocking(False)
+            server = await loop.create_server(self._factory, sock=sock, ssl=self._ssl_context, backlog=self._backlog)
+            self._listeners.append((sock, server))
+            self._addresses.append(sock.getsockname())
+
+    async def stop(self) -> None:
+        """Accept what already waits in the kernel, then no more; does nothing where it isn't started.
+
+        Connections go on: only the runner's ``cleanup`` ends them.
+        """
+        if self not in self._runner.sites:
+            return
+        self._runner.unregister_site(self)
+        listeners, self._listeners = self._listeners, []
+        self._addresses = []
+        accepted = await _close_listeners(listeners)
+        self._close_place()
+        await self._hand_over(accepted)
+
+    @abstractmethod
+    async def _open_sockets(self) -> list[socket.socket]: ...
+
+    def _close_place(self) -> None:  # noqa: B027 -- most places need nothing
+        """Remove what is left of the place once nobody listens there."""
+
+    async def _hand_over(self, accepted: list[socket.socket]) -> None:
+        """Give the server the last connections; a peer slow with its TLS handshake is not waited for."""
+        loop = asyncio.get_running_loop()
+        if not accepted:
+            return
+        tasks = [
+            loop.create_task(loop.connect_accepted_socket(self._factory, sock, ssl=self._ssl_context))
+            for sock in accepted
+        ]
+        _, unfinished = await asyncio.wait(tasks, timeout=_LAST_HANDSHAKE_SECONDS)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class TCPSite(BaseSite):
+    """Listen on a TCP port of one host, on all its addresses.
+
+    Args:
+        runner: as in :class:`BaseSite`.
+        host: a name or an address; None or "" for every address of this machine, IPv4 and IPv6.
+        port: 0 for a free one, the same on all addresses; None for 8080, or 8443 with TLS.
+        shutdown_timeout: as in :class:`BaseSite`.
+        ssl_context: as in :class:`BaseSite`.
+        backlog: as in :class:`BaseSite`.
+        reuse_address: whether to listen where connections of an ended process linger. None: where it is safe,
+            that is not on Windows.
+        reuse_port: whether several processes may listen on the port; the kernel spreads connections among them.
+    """
+
+    def __init__(
+        self,
+        runner: BaseRunner,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        shutdown_timeout: float | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        backlog: int = BACKLOG,
+        reuse_address: bool | None = None,
+        reuse_port: bool | None = None,
+    ) -> None:
+        super().__init__(runner, shutdown_timeout=shutdown_timeout, ssl_context=ssl_context, backlog=backlog)
+        self._host = host
+        self._port = port if port is not None else DEFAULT_TLS_PORT if ssl_context else DEFAULT_PORT
+        self._reuse_address = reuse_address
+        self._reuse_port = reuse_port
+
+    @property
+    def name(self) -> str:
+        """Where it listens, as a URL; with the real port once started."""
+        return str(URL.build(scheme=self._scheme, host=self._host or _EVERY_ADDRESS, port=self.port))
+
+    @property
+    def port(self) -> int:
+        """The port; the real one once started, where 0 was asked for."""
+        return self._addresses[0][1] if self._addresses else self._port
+
+    async def _open_sockets(self) -> list[socket.socket]:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        places = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+        options = _socket_options(self._reuse_address, self._reuse_port)
+        # A port that is free on the first address may be taken on the next one.
+        for _ in range(_PORT_TRIES if self._port == 0 else 0):
+            try:
+                return _bind_all(places, options)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        return _bind_all(places, options)
+
+
+class UnixSite(BaseSite):
+    """Listen on a Unix socket.
+
+    A socket file that a dead process left is replaced; one where somebody listens is an OSError (EADDRINUSE), and
+    so is anything that is no socket. The file is removed when the site stops, unless another has taken its place.
+
+    Args:
+        runner: as in :class:`BaseSite`.
+        path: of the socket file; on Linux, a name that starts with a zero byte is abstract and no file.
+        shutdown_timeout: as in :class:`BaseSite`.
+        ssl_context: as in :class:`BaseSite`.
+        backlog: as in :class:`BaseSite`.
+    """
+
+    def __init__(
+        self,
+        runner: BaseRunner,
+        path: str | os.PathLike[str],
+        *,
+        shutdown_timeout: float | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        backlog: int = BACKLOG,
+    ) -> None:
+        super().__init__(runner, shutdown_timeout=shutdown_timeout, ssl_context=ssl_context, backlog=backlog)
+        self._path = os.fspath(path)
+        self._inode: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Where it listens, as ``http://unix:PATH:``."""
+        return f"{self._scheme}://unix:{self._path}:"
+
+    async def _open_sockets(self) -> list[socket.socket]:
+        is_file = not self._path.startswith("\0")
+        if is_file:
+            _remove_stale_socket(self._path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        _bind(sock, self._path)
+        if is_file:
+            self._inode = os.stat(self._path).st_ino
+        return [sock]
+
+    def _close_place(self) -> None:
+        if self._inode is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(self._path).st_ino == self._inode:
+                os.unlink(self._path)
+        self._inode = None
+
+
+class SockSite(BaseSite):
+    """Listen on a socket that the caller has bound, TCP or Unix; closed when the site stops or can't start.
+
+    Args:
+        runner: as in :class:`BaseSite`.
+        sock: a bound stream socket, listening or not.
+        shutdown_timeout: as in :class:`BaseSite`.
+        ssl_context: as in :class:`BaseSite`.
+        backlog: as in :class:`BaseSite`.
+    """
+
+    def __init__(
+        self,
+        runner: BaseRunner,
+        sock: socket.socket,
+        *,
+        shutdown_timeout: float | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        backlog: int = BACKLOG,
+    ) -> None:
+        super().__init__(runner, shutdown_timeout=shutdown_timeout, ssl_context=ssl_context, backlog=backlog)
+        self._sock = sock
+        self._name = _name_socket(self._scheme, sock)
+
+    @property
+    def name(self) -> str:
+        """Where it listens, as a URL, or as ``http://unix:PATH:``."""
+        return self._name
+
+    async def _open_sockets(self) -> list[socket.socket]:
+        return [self._sock]
+
+
+class NamedPipeSite(BaseSite):
+    r"""Listen on a named pipe of Windows.
+
+    Args:
+        runner: as in :class:`BaseSite`.
+        path: such as ``\\.\pipe\name``.
+        shutdown_timeout: as in :class:`BaseSite`.
+
+    Raises:
+        RuntimeError: the running loop is no ProactorEventLoop, which is Windows' default.
+    """
+
+    def __init__(self, runner: BaseRunner, path: str, *, shutdown_timeout: float | None = None) -> None:
+        super().__init__(runner, shutdown_timeout=shutdown_timeout)
+        loop = asyncio.get_running_loop()
+        if not hasattr(loop, "start_serving_pipe"):
+            raise RuntimeError(f"named pipes need Windows and its ProactorEventLoop, this is {loop!r}")
+        self._start_serving = loop.start_serving_pipe
+        self._path = path
+        self._pipes: list[Any] = []
+
+    @property
+    def name(self) -> str:
+        """The path of the pipe."""
+        return self._path
+
+    async def _open_sockets(self) -> list[socket.socket]:
+        self._pipes = await self._start_serving(self._factory, self._path)
+        return []
+
+    def _close_place(self) -> None:
+        for pipe in self._pipes:
+            pipe.close()
+        self._pipes = []
+
+
+def _handle_signals(callback: Callable[[], None] | None) -> None:
+    """Call back on SIGINT and SIGTERM; None for the process's own ways again."""
+    loop = asyncio.get_running_loop()
+    # Loops of Windows take no signal handlers: there, Ctrl+C is a KeyboardInterrupt.
+    with contextlib.suppress(NotImplementedError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callback is None:
+                loop.remove_signal_handler(number)
+            else:
+                loop.add_signal_handler(number, callback)
+
+
+def _check_server_arguments(names: Iterable[str]) -> None:
+    """Refuse names that the server doesn't know; aiohttp's callers learn of a mistyped one too late."""
+    known = [name for name in inspect.signature(Server).parameters if name != "handler"]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise TypeError(f"unknown server argument {name!r}, {hint}")
+
+
+async def _close_listeners(listeners: list[tuple[socket.socket, asyncio.Server]]) -> list[socket.socket]:
+    """Close listening sockets and return the connections that waited in the kernel: a close alone resets them."""
+    loop = asyncio.get_running_loop()
+    spares = []
+    with contextlib.suppress(OSError):  # out of descriptors: then those connections are reset
+        spares = [sock.dup() for sock, _ in listeners]
+    for sock, _ in listeners:
+        # asyncio's selector loops lose a connection that is accepted shortly before the close; others have no reader.
+        with contextlib.suppress(NotImplementedError):
+            loop.remove_reader(sock)
+    for _ in range(_ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    for _, server in listeners:
+        server.close()
+    return [connection for spare in spares for connection in _take_waiting(spare)]
+
+
+def _take_waiting(listener: socket.socket) -> list[socket.socket]:
+    accepted = []
+    with listener:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except ConnectionAbortedError:
+                continue
+            except OSError:  # nobody waits, or the process is out of descriptors
+                return accepted
+            connection.setblocking(False)
+            accepted.append(connection)
+
+
+def _socket_options(reuse_address: bool | None, reuse_port: bool | None) -> list[int]:
+    options = []
+    if reuse_address or (reuse_address is None and os.name == "posix" and sys.platform != "cygwin"):
+        options.append(socket.SO_REUSEADDR)
+    if reuse_port:
+        if not hasattr(socket, "SO_REUSEPORT"):
+            raise ValueError("reuse_port: this system has no SO_REUSEPORT")
+        options.append(socket.SO_REUSEPORT)
+    return options
+
+
+def _bind_all(places: list[tuple[int, Any]], options: list[int]) -> list[socket.socket]:
+    """Bind a socket to each address, all to the port that the first one gets.
+
+    An address family that this machine lacks is left out while another one works.
+    """
+    bound: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for family, address in places:
+            port = bound[0].getsockname()[1] if bound else address[1]
+            try:
+                bound.append(_bind_tcp(family, (address[0], port, *address[2:]), options))
+            except OSError as error:
+                if error.errno not in _MISSING_FAMILY:
+                    raise
+                missing = error
+        if missing is not None and not bound:
+            raise missing
+    except BaseException:
+        for sock in bound:
+            sock.close()
+        raise
+    return bound
+
+
+def _bind_tcp(family: int, address: Any, options: list[int]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    for option in options:
+        sock.setsockopt(socket.SOL_SOCKET, option, True)
+    if family == socket.AF_INET6:
+        # IPv4 has a socket of its own.
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
+    _bind(sock, address)
+    return sock
+
+
+def _bind(sock: socket.socket, address: Any) -> None:
+    try:
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"can't listen on {address!r}: {error.strerror}") from error
+
+
+def _remove_stale_socket(path: str) -> None:
+    """Remove a socket file where nobody listens."""
+    try:
+        is_socket = stat.S_ISSOCK(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return
+    if is_socket and not _is_listening(path):
+        os.unlink(path)
+
+
+def _is_listening(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return False
+        except OSError:  # its backlog is full, or it isn't ours to connect to
+            return True
+    return True
+
+
+def _name_socket(scheme: str, sock: socket.socket) -> str:
+    address = sock.getsockname()
+    if sock.family == getattr(socket, "AF_UNIX", None):
+        return f"{scheme}://unix:{address}:"
+    return str(URL.build(scheme=scheme, host=address[0], port=address[1]))
