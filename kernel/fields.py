@@ -18,11 +18,11 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, unquote
 
-_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_TCHARS: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"'
 
-_IS_TOKEN: Final = re.compile(_TOKEN).fullmatch
-_IS_MEDIA_TYPE: Final = re.compile(f"{_TOKEN}/{_TOKEN}").fullmatch
+_IS_TOKEN: Final = re.compile(_TCHARS).fullmatch
+_IS_MEDIA_TYPE: Final = re.compile(f"{_TCHARS}/{_TCHARS}").fullmatch
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -109,7 +109,7 @@ def format_content_disposition(
     Raises:
         ValueError: a name is no token, or a value has control characters.
 
-    Source: RFC 6266 section 4.1, RFC 8187 section 3.2, RFC 7578 section 4.2, the WHATWG HTML Standard section 4.10.21.8.
+    Source: RFC 6266 section 4.1, RFC 8187 section 3.2, RFC 7578 section 4.2, WHATWG HTML section 4.10.21.8.
     """
     if _IS_TOKEN(disposition) is None:
         raise ValueError(f"a disposition is a token, not {disposition!r}")
@@ -313,7 +313,7 @@ def _parse_position(digits: str) -> int:
 # Forwarded
 
 # The text up to the next "," or ";" that ends what is well-formed; a separator follows each pair.
-_FORWARDED_PAIR: Final = re.compile(rf"[ \t]*+(?:({_TOKEN})=({_TOKEN}|{_QUOTED})[ \t]*+)?([,;]|\Z)", re.DOTALL).match
+_FORWARDED_PAIR: Final = re.compile(rf"[ \t]*+(?:({_TCHARS})=({_TCHARS}|{_QUOTED})[ \t]*+)?([,;]|\Z)", re.DOTALL).match
 
 
 def parse_forwarded(values: Iterable[str]) -> tuple[MappingProxyType[str, str], ...]:

@@ -1,0 +1,659 @@
+"""StreamReader: the body of one message on its way to the application, and flow control.
+
+The connection feeds, one coroutine reads. The rules:
+
+- What is fed is kept until it is read. Above the high-water mark the connection is asked to stop reading, below
+  the low one to go on; a reader that waits for more than the marks gets it.
+- A reader is woken once, when there is what it waits for: ``read()`` of a body in a million pieces wakes once and
+  joins once.
+- A second coroutine that would wait gets a RuntimeError; so does nobody's data go to the wrong one.
+- An exception ends the stream at once: what was not read is dropped, and whoever reads gets the exception.
+- A reader that is cancelled loses nothing: what it had gathered is there for the next one.
+
+Queues of messages, for parts that hand on whole objects instead of bytes, are at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, NoReturn, TypeVar
+
+from .abc import ReadingControl
+from .limits import READ_BUFFER_BYTES
+
+_T = TypeVar("_T")
+
+logger: Final = logging.getLogger("corelet.streams")
+
+#: A piece smaller than this joins the piece before it, so that many small ones cost no more than their bytes.
+_SMALL_PIECE_BYTES: Final = 512
+#: A joined piece takes no more when it is this long.
+_JOINED_PIECE_BYTES: Final = 65_536
+
+
+class EofStream(Exception):  # noqa: N818  # the field's name for it
+    """Report that a queue has ended."""
+
+
+class AsyncStreamIterator(Generic[_T]):
+    """Call a reading function until it gives nothing."""
+
+    __slots__ = ("_read",)
+
+    def __init__(self, read_func: Callable[[], Awaitable[_T]]) -> None:
+        self._read = read_func
+
+    def __aiter__(self) -> AsyncStreamIterator[_T]:
+        return self
+
+    async def __anext__(self) -> _T:
+        try:
+            item = await self._read()
+        except EofStream:
+            raise StopAsyncIteration from None
+        if item == b"":
+            raise StopAsyncIteration
+        return item
+
+
+class ChunkTupleAsyncStreamIterator:
+    """Read chunks as they were sent, with whether one is complete."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: StreamReader) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> ChunkTupleAsyncStreamIterator:
+        return self
+
+    async def __anext__(self) -> tuple[bytes, bool]:
+        item = await self._stream.readchunk()
+        if item == (b"", False):
+            raise StopAsyncIteration
+        return item
+
+
+class StreamReader:
+    """Read a body as it arrives.
+
+    Args:
+        control: the connection, asked to stop and to go on reading; None where nobody can be asked.
+        limit: the low-water mark in bytes; the high one is twice that.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_chunk_ends",
+        "_control",
+        "_eof_callbacks",
+        "_eof_waiters",
+        "_exception",
+        "_high_water",
+        "_is_eof",
+        "_is_paused",
+        "_low_water",
+        "_offset",
+        "_size",
+        "_waiter",
+        "_wanted",
+        "total_bytes",
+        "total_compressed_bytes",
+    )
+
+    #: Bytes fed so far, after decoding.
+    total_bytes: int
+    #: Bytes of coded content so far; None where the content is not coded. Whoever decodes counts.
+    total_compressed_bytes: int | None
+
+    def __init__(self, control: ReadingControl | None, limit: int = READ_BUFFER_BYTES) -> None:
+        self._control = control
+        self._low_water = limit
+        self._high_water = limit * 2
+        self._buffer: deque[bytes | bytearray] = deque()
+        self._offset = 0  # of the first piece: what was read of it
+        self._size = 0  # bytes to read
+        self._wanted = 1  # bytes that wake the reader
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_eof = False
+        self._is_paused = False
+        self._exception: BaseException | None = None
+        self._chunk_ends: deque[int] | None = None
+        self._eof_callbacks: list[Callable[[], None]] | None = None
+        self._eof_waiters: list[asyncio.Future[None]] | None = None
+        self.total_bytes = 0
+        self.total_compressed_bytes = None
+
+    def __repr__(self) -> str:
+        facts = [type(self).__name__]
+        if self._size:
+            facts.append(f"{self._size:,} bytes")
+        if self._is_eof:
+            facts.append("eof")
+        if self._exception is not None:
+            facts.append(f"e={self._exception!r}")
+        return f"<{' '.join(facts)}>"
+
+    # What the connection does
+
+    def feed_data(self, data: bytes) -> None:
+        """Give received bytes to the reader; nothing after the end or an exception."""
+        if self._is_eof or self._exception is not None or not data:
+            return
+        size = len(data)
+        buffer = self._buffer
+        if size < _SMALL_PIECE_BYTES and buffer:
+            self._append_small(data)
+        else:
+            buffer.append(data)
+        self.total_bytes += size
+        self._size += size
+        if self._size >= self._wanted:
+            if self._waiter is not None:
+                self._wake()
+            if self._size > self._high_water and not self._is_paused:
+                self._pause()
+
+    def _append_small(self, data: bytes) -> None:
+        last = self._buffer[-1]
+        if isinstance(last, bytearray) and len(last) < _JOINED_PIECE_BYTES:
+            last += data
+        else:
+            self._buffer.append(bytearray(data))
+
+    def begin_http_chunk_receiving(self) -> None:
+        """Say that a chunk of the chunked coding begins; :meth:`readchunk` tells chunks apart from now on."""
+        if self._chunk_ends is None:
+            self._chunk_ends = deque()
+
+    def end_http_chunk_receiving(self) -> None:
+        """Say that the chunk is complete."""
+        self.begin_http_chunk_receiving()
+        ends = self._chunk_ends
+        assert ends is not None
+        taken = self.total_bytes - self._size
+        while ends and ends[0] < taken:  # read past by something else than readchunk()
+            ends.popleft()
+        if not ends or ends[-1] != self.total_bytes:
+            ends.append(self.total_bytes)
+        if self._wanted <= 1:
+            self._wake()
+
+    def feed_eof(self) -> None:
+        """Say that the body is complete."""
+        if self._is_eof or self._exception is not None:
+            return
+        self._is_eof = True
+        self._end()
+        callbacks, self._eof_callbacks = self._eof_callbacks, None
+        for callback in callbacks or ():
+            _call_eof_callback(callback)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """End the stream by an exception; a coroutine that waits gets it at once, later ones on each call.
+
+        Args:
+            exc: to be raised.
+            exc_cause: what it came from, if it isn't noted there already.
+        """
+        if exc_cause is not None and exc.__cause__ is None:
+            exc.__cause__ = exc_cause
+        self._exception = exc
+        self._eof_callbacks = None
+        self._buffer.clear()
+        self._offset = self._size = 0
+        self._end()
+
+    def _end(self) -> None:
+        """Wake everyone; the connection's reading is no longer held up for this stream's sake."""
+        self._wake()
+        if self._is_paused:
+            self._resume()
+        waiters, self._eof_waiters = self._eof_waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # What can be asked
+
+    def exception(self) -> BaseException | None:
+        """Get the exception that ended the stream."""
+        return self._exception
+
+    def is_eof(self) -> bool:
+        """Tell whether the whole body was fed."""
+        return self._is_eof
+
+    def at_eof(self) -> bool:
+        """Tell whether the whole body was fed and read."""
+        return self._is_eof and not self._size
+
+    @property
+    def total_raw_bytes(self) -> int:
+        """Bytes of content as it was sent, before decoding."""
+        return self.total_bytes if self.total_compressed_bytes is None else self.total_compressed_bytes
+
+    def get_read_buffer_limits(self) -> tuple[int, int]:
+        """Get the low and the high-water mark, in bytes."""
+        return self._low_water, self._high_water
+
+    def set_read_chunk_size(self, n: int) -> None:
+        """Raise the marks for a consumer that takes ``n`` bytes at a time; they are never lowered."""
+        if n > self._low_water:
+            self._low_water = n
+            self._high_water = n * 2
+
+    def on_eof(self, callback: Callable[[], None]) -> None:
+        """Call back when the whole body was fed, at once if it was; what the callback raises is logged.
+
+        It is never called where an exception ends the stream.
+        """
+        if self._is_eof:
+            _call_eof_callback(callback)
+        elif self._exception is None:
+            if self._eof_callbacks is None:
+                self._eof_callbacks = []
+            self._eof_callbacks.append(callback)
+
+    async def wait_eof(self) -> None:
+        """Wait until the whole body was fed.
+
+        Raises:
+            BaseException: what ended the stream instead.
+        """
+        if not self._is_eof and self._exception is None:
+            waiter = asyncio.get_running_loop().create_future()
+            if self._eof_waiters is None:
+                self._eof_waiters = []
+            self._eof_waiters.append(waiter)
+            await waiter
+        self._check_exception()
+
+    # What the application reads
+
+    def __aiter__(self) -> AsyncStreamIterator[bytes]:
+        """Read line by line."""
+        return AsyncStreamIterator(self.readline)
+
+    def iter_any(self) -> AsyncStreamIterator[bytes]:
+        """Read what has come, each time; the fastest way through a body."""
+        return AsyncStreamIterator(self.readany)
+
+    def iter_chunked(self, n: int) -> AsyncStreamIterator[bytes]:
+        """Read at most ``n`` bytes each time."""
+        return AsyncStreamIterator(lambda: self.read(n))
+
+    def iter_chunks(self) -> ChunkTupleAsyncStreamIterator:
+        """Read as :meth:`readchunk` does, until the end."""
+        return ChunkTupleAsyncStreamIterator(self)
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read at most ``n`` bytes, waiting for the first; or, without ``n``, the whole rest of the body.
+
+        Returns:
+            The bytes; empty at the end.
+
+        Raises:
+            RuntimeError: another coroutine already waits for this stream.
+            BaseException: what ended the stream.
+        """
+        self._check_exception()
+        if n == 0:
+            return b""
+        if n < 0:
+            while not self._is_eof:
+                await self._wait(sys.maxsize, "read")
+            return self._take_all()
+        while not self._size and not self._is_eof:
+            await self._wait(1, "read")
+        return self._take(n)
+
+    async def readany(self) -> bytes:
+        """Read what has come, waiting if nothing has; empty at the end. Raises as :meth:`read`."""
+        self._check_exception()
+        while not self._size and not self._is_eof:
+            await self._wait(1, "readany")
+        return self._take_all()
+
+    async def readexactly(self, n: int) -> bytes:
+        """Read ``n`` bytes, waiting for all of them; raises as :meth:`read`, and:
+
+        Raises:
+            asyncio.IncompleteReadError: the body has ended before; what there was is in its ``partial``, and read.
+        """
+        self._check_exception()
+        while self._size < n and not self._is_eof:
+            await self._wait(n, "readexactly")
+        if self._size < n:
+            raise asyncio.IncompleteReadError(self._take_all(), n)
+        return self._take(n)
+
+    async def readline(self, *, max_line_length: int | None = None) -> bytes:
+        r"""Read until ``\n``, as :meth:`readuntil` with ``max_size=max_line_length``."""
+        return await self.readuntil(max_size=max_line_length)
+
+    async def readuntil(self, separator: bytes = b"\n", *, max_size: int | None = None) -> bytes:
+        """Read until a separator, and with it; raises as :meth:`read`, and:
+
+        Args:
+            separator: at least one byte.
+            max_size: how many bytes that may be; the high-water mark unless given.
+
+        Returns:
+            The bytes with the separator; without it at the end of the body, empty after it.
+
+        Raises:
+            ValueError: there is no separator within ``max_size`` bytes; they are read and dropped then.
+        """
+        if not separator:
+            raise ValueError("the separator must have at least one byte")
+        self._check_exception()
+        limit = self._high_water if max_size is None else max_size
+        line = bytearray()
+        while True:
+            while self._size:
+                is_complete = self._move_until(separator, line)
+                if len(line) > limit:
+                    raise ValueError(f"no separator within {limit:,} bytes of the body")
+                if is_complete:
+                    return bytes(line)
+            if self._is_eof:
+                return bytes(line)
+            try:
+                await self._wait(1, "readuntil")
+            except asyncio.CancelledError:
+                if line:
+                    self._put_back(line)
+                raise
+
+    async def readchunk(self) -> tuple[bytes, bool]:
+        """Read what has come of one chunk of the chunked coding. Raises as :meth:`read`.
+
+        Returns:
+            The bytes and whether they complete their chunk; they may be empty then. ``(b"", False)`` at the end.
+            Without marks from the connection all that has come counts as one chunk that goes on.
+        """
+        self._check_exception()
+        while True:
+            ends = self._chunk_ends
+            taken = self.total_bytes - self._size
+            while ends:
+                end = ends.popleft()
+                if end > taken:
+                    return self._take(end - taken), True
+                if end == taken:
+                    return b"", True
+            if self._size or self._is_eof:
+                return self._take_all(), False
+            await self._wait(1, "readchunk")
+
+    def read_nowait(self, n: int = -1) -> bytes:
+        """Read at most ``n`` bytes, or all, of what has come, without waiting; empty if nothing has.
+
+        Raises:
+            RuntimeError: a coroutine waits for this stream.
+            BaseException: what ended the stream.
+        """
+        self._check_exception()
+        if self._waiter is not None:
+            self._refuse_second_reader("read_nowait")
+        return self._take_all() if n < 0 else self._take(n)
+
+    def unread_data(self, data: bytes) -> None:
+        """Put bytes back, to be read first."""
+        if data and self._exception is None:
+            self._put_back(data)
+            self._wake()
+
+    # How
+
+    def _check_exception(self) -> None:
+        if self._exception is not None:
+            raise self._exception
+
+    async def _wait(self, wanted: int, caller: str) -> None:
+        """Wait until ``wanted`` bytes are there or the stream has ended; may come back earlier."""
+        if self._waiter is not None:
+            self._refuse_second_reader(caller)
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        self._wanted = wanted
+        if self._is_paused:
+            self._resume()
+        try:
+            await waiter
+        finally:
+            self._wanted = 1
+            if self._waiter is waiter:
+                self._waiter = None
+            if self._size > self._high_water and not self._is_paused:
+                self._pause()
+        self._check_exception()
+
+    def _refuse_second_reader(self, caller: str) -> NoReturn:
+        raise RuntimeError(f"{caller}() called while another coroutine already waits for data of this stream")
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _pause(self) -> None:
+        if self._control is not None and not self._is_eof:
+            self._is_paused = True
+            self._control.pause_reading()
+
+    def _resume(self) -> None:
+        self._is_paused = False
+        if self._control is not None:
+            self._control.resume_reading()
+
+    def _count_taken(self, size: int) -> None:
+        self._size -= size
+        if self._is_paused and self._size < self._low_water:
+            self._resume()
+
+    def _take_all(self) -> bytes:
+        buffer = self._buffer
+        if not buffer:
+            return b""
+        if self._offset:
+            buffer[0] = buffer[0][self._offset :]
+            self._offset = 0
+        data = bytes(buffer[0]) if len(buffer) == 1 else b"".join(buffer)
+        buffer.clear()
+        self._count_taken(len(data))
+        return data
+
+    def _take(self, n: int) -> bytes:
+        if n >= self._size:
+            return self._take_all()
+        pieces = []
+        left = n
+        while left:
+            piece = self._take_of_first(left)
+            pieces.append(piece)
+            left -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _take_of_first(self, n: int) -> bytes:
+        """Take at most ``n`` bytes of the first piece."""
+        first, start = self._buffer[0], self._offset
+        piece = bytes(first[start : start + n])
+        if start + n < len(first):
+            self._offset = start + n
+        else:
+            self._buffer.popleft()
+            self._offset = 0
+        self._count_taken(len(piece))
+        return piece
+
+    def _move_until(self, separator: bytes, line: bytearray) -> bool:
+        """Move the first piece to the line, but nothing after a separator; tell whether there was one."""
+        first, start = self._buffer[0], self._offset
+        overlap = len(separator) - 1
+        if overlap and line:
+            tail = line[-overlap:]
+            position = (tail + first[start : start + overlap]).find(separator)
+            if position >= 0:
+                line += self._take_of_first(position + len(separator) - len(tail))
+                return True
+        position = first.find(separator, start)
+        if position >= 0:
+            line += self._take_of_first(position + len(separator) - start)
+            return True
+        line += self._take_of_first(len(first) - start)
+        return False
+
+    def _put_back(self, data: bytes | bytearray) -> None:
+        if self._offset:
+            self._buffer[0] = self._buffer[0][self._offset :]
+            self._offset = 0
+        self._buffer.appendleft(bytes(data))
+        self._size += len(data)
+
+
+class EmptyStreamReader(StreamReader):
+    """The body of a message that has none: at its end from the start, and shared by all of them."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._is_eof = True
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """Do nothing: this stream is everybody's."""
+
+    def unread_data(self, data: bytes) -> None:
+        """Do nothing: this stream is everybody's."""
+
+    def end_http_chunk_receiving(self) -> None:
+        """Do nothing: this stream is everybody's."""
+
+    def set_read_chunk_size(self, n: int) -> None:
+        """Do nothing: this stream is everybody's."""
+
+
+EMPTY_PAYLOAD: Final[StreamReader] = EmptyStreamReader()
+
+
+def _call_eof_callback(callback: Callable[[], None]) -> None:
+    try:
+        callback()
+    except Exception:
+        logger.exception("a callback for the end of a body failed: %r", callback)
+
+
+class DataQueue(Generic[_T]):
+    """Hand on objects to one coroutine, in their order."""
+
+    __slots__ = ("_exception", "_is_eof", "_items", "_waiter")
+
+    def __init__(self) -> None:
+        self._items: deque[tuple[_T, int]] = deque()
+        self._is_eof = False
+        self._exception: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __aiter__(self) -> AsyncStreamIterator[_T]:
+        return AsyncStreamIterator(self.read)
+
+    def is_eof(self) -> bool:
+        """Tell whether nothing more will come."""
+        return self._is_eof
+
+    def at_eof(self) -> bool:
+        """Tell whether nothing is left either."""
+        return self._is_eof and not self._items
+
+    def exception(self) -> BaseException | None:
+        """Get the exception that ended the queue."""
+        return self._exception
+
+    def feed_data(self, data: _T, size: int = 0) -> None:
+        """Add an object; ``size`` is what it counts for flow control, in bytes."""
+        self._items.append((data, size))
+        self._wake()
+
+    def feed_eof(self) -> None:
+        """Say that nothing more will come."""
+        self._is_eof = True
+        self._wake()
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """End the queue by an exception; objects that are in it can still be read."""
+        if exc_cause is not None and exc.__cause__ is None:
+            exc.__cause__ = exc_cause
+        self._is_eof = True
+        self._exception = exc
+        self._wake()
+
+    async def read(self) -> _T:
+        """Take the next object, waiting for it.
+
+        Raises:
+            EofStream: the queue has ended.
+            RuntimeError: another coroutine already waits.
+            BaseException: what ended the queue.
+        """
+        while not self._items and not self._is_eof:
+            if self._waiter is not None:
+                raise RuntimeError("read() called while another coroutine already waits for this queue")
+            self._waiter = waiter = asyncio.get_running_loop().create_future()
+            try:
+                await waiter
+            finally:
+                if self._waiter is waiter:
+                    self._waiter = None
+        if self._items:
+            item, size = self._items.popleft()
+            self._count_taken(size)
+            return item
+        raise EofStream if self._exception is None else self._exception
+
+    def _count_taken(self, size: int) -> None:
+        """Take note that an object has left."""
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+class FlowControlDataQueue(DataQueue[_T]):
+    """A DataQueue that stops the connection's reading while it holds too much.
+
+    Args:
+        control: the connection.
+        limit: the low-water mark in bytes; the high one is twice that.
+    """
+
+    __slots__ = ("_control", "_is_paused", "_limit", "_size")
+
+    def __init__(self, control: ReadingControl, limit: int) -> None:
+        super().__init__()
+        self._control = control
+        self._limit = limit
+        self._size = 0
+        self._is_paused = False
+
+    def feed_data(self, data: _T, size: int = 0) -> None:
+        """Add an object that counts ``size`` bytes."""
+        super().feed_data(data, size)
+        self._size += size
+        if self._size > self._limit * 2 and not self._is_paused:
+            self._is_paused = True
+            self._control.pause_reading()
+
+    def _count_taken(self, size: int) -> None:
+        self._size -= size
+        if self._is_paused and self._size < self._limit:
+            self._is_paused = False
+            self._control.resume_reading()
