@@ -6,7 +6,7 @@ The connection feeds, one coroutine reads. The rules:
   the low one to go on; a reader that waits for more than the marks gets it.
 - A reader is woken once, when there is what it waits for: ``read()`` of a body in a million pieces wakes once and
   joins once.
-- A second coroutine that would wait gets a RuntimeError; so does nobody's data go to the wrong one.
+- One coroutine reads at a time: while it waits, a second one gets a RuntimeError.
 - An exception ends the stream at once: what was not read is dropped, and whoever reads gets the exception.
 - A reader that is cancelled loses nothing: what it had gathered is there for the next one.
 
@@ -167,14 +167,14 @@ class StreamReader:
 
     def begin_http_chunk_receiving(self) -> None:
         """Say that a chunk of the chunked coding begins; :meth:`readchunk` tells chunks apart from now on."""
-        if self._chunk_ends is None:
+        if self._chunk_ends is None and not self._is_eof:
             self._chunk_ends = deque()
 
     def end_http_chunk_receiving(self) -> None:
-        """Say that the chunk is complete."""
-        self.begin_http_chunk_receiving()
+        """Say that the chunk is complete; without a begin before it nothing is noted."""
         ends = self._chunk_ends
-        assert ends is not None
+        if ends is None:
+            return
         taken = self.total_bytes - self._size
         while ends and ends[0] < taken:  # read past by something else than readchunk()
             ends.popleft()
@@ -196,10 +196,14 @@ class StreamReader:
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         """End the stream by an exception; a coroutine that waits gets it at once, later ones on each call.
 
+        What was not read is dropped, even if the body is complete. The first exception stays.
+
         Args:
             exc: to be raised.
             exc_cause: what it came from, if it isn't noted there already.
         """
+        if self._exception is not None:
+            return
         if exc_cause is not None and exc.__cause__ is None:
             exc.__cause__ = exc_cause
         self._exception = exc
@@ -271,7 +275,8 @@ class StreamReader:
                 self._eof_waiters = []
             self._eof_waiters.append(waiter)
             await waiter
-        self._check_exception()
+        if self._exception is not None:
+            raise self._exception
 
     # What the application reads
 
@@ -301,33 +306,36 @@ class StreamReader:
             RuntimeError: another coroutine already waits for this stream.
             BaseException: what ended the stream.
         """
-        self._check_exception()
+        self._check_readable("read")
         if n == 0:
             return b""
         if n < 0:
             while not self._is_eof:
-                await self._wait(sys.maxsize, "read")
+                await self._wait(sys.maxsize)
             return self._take_all()
         while not self._size and not self._is_eof:
-            await self._wait(1, "read")
+            await self._wait(1)
         return self._take(n)
 
     async def readany(self) -> bytes:
         """Read what has come, waiting if nothing has; empty at the end. Raises as :meth:`read`."""
-        self._check_exception()
+        self._check_readable("readany")
         while not self._size and not self._is_eof:
-            await self._wait(1, "readany")
+            await self._wait(1)
         return self._take_all()
 
     async def readexactly(self, n: int) -> bytes:
-        """Read ``n`` bytes, waiting for all of them; raises as :meth:`read`, and:
+        """Read ``n`` bytes, waiting for all of them.
 
         Raises:
             asyncio.IncompleteReadError: the body has ended before; what there was is in its ``partial``, and read.
+            BaseException: as :meth:`read` does.
         """
-        self._check_exception()
+        if n < 0:
+            raise ValueError(f"the number of bytes can't be negative: {n}")
+        self._check_readable("readexactly")
         while self._size < n and not self._is_eof:
-            await self._wait(n, "readexactly")
+            await self._wait(n)
         if self._size < n:
             raise asyncio.IncompleteReadError(self._take_all(), n)
         return self._take(n)
@@ -337,7 +345,7 @@ class StreamReader:
         return await self.readuntil(max_size=max_line_length)
 
     async def readuntil(self, separator: bytes = b"\n", *, max_size: int | None = None) -> bytes:
-        """Read until a separator, and with it; raises as :meth:`read`, and:
+        """Read until a separator, and with it.
 
         Args:
             separator: at least one byte.
@@ -348,10 +356,11 @@ class StreamReader:
 
         Raises:
             ValueError: there is no separator within ``max_size`` bytes; they are read and dropped then.
+            BaseException: as :meth:`read` does.
         """
         if not separator:
             raise ValueError("the separator must have at least one byte")
-        self._check_exception()
+        self._check_readable("readuntil")
         limit = self._high_water if max_size is None else max_size
         line = bytearray()
         while True:
@@ -364,7 +373,7 @@ class StreamReader:
             if self._is_eof:
                 return bytes(line)
             try:
-                await self._wait(1, "readuntil")
+                await self._wait(1)
             except asyncio.CancelledError:
                 if line:
                     self._put_back(line)
@@ -377,7 +386,7 @@ class StreamReader:
             The bytes and whether they complete their chunk; they may be empty then. ``(b"", False)`` at the end.
             Without marks from the connection all that has come counts as one chunk that goes on.
         """
-        self._check_exception()
+        self._check_readable("readchunk")
         while True:
             ends = self._chunk_ends
             taken = self.total_bytes - self._size
@@ -389,7 +398,7 @@ class StreamReader:
                     return b"", True
             if self._size or self._is_eof:
                 return self._take_all(), False
-            await self._wait(1, "readchunk")
+            await self._wait(1)
 
     def read_nowait(self, n: int = -1) -> bytes:
         """Read at most ``n`` bytes, or all, of what has come, without waiting; empty if nothing has.
@@ -398,9 +407,7 @@ class StreamReader:
             RuntimeError: a coroutine waits for this stream.
             BaseException: what ended the stream.
         """
-        self._check_exception()
-        if self._waiter is not None:
-            self._refuse_second_reader("read_nowait")
+        self._check_readable("read_nowait")
         return self._take_all() if n < 0 else self._take(n)
 
     def unread_data(self, data: bytes) -> None:
@@ -411,35 +418,34 @@ class StreamReader:
 
     # How
 
-    def _check_exception(self) -> None:
+    def _check_readable(self, caller: str) -> None:
         if self._exception is not None:
             raise self._exception
-
-    async def _wait(self, wanted: int, caller: str) -> None:
-        """Wait until ``wanted`` bytes are there or the stream has ended; may come back earlier."""
         if self._waiter is not None:
-            self._refuse_second_reader(caller)
-        self._waiter = waiter = asyncio.get_running_loop().create_future()
+            raise RuntimeError(f"{caller}() called while another coroutine already waits for data of this stream")
+
+    async def _wait(self, wanted: int) -> None:
+        """Wait until ``wanted`` bytes are there or the stream has ended; may come back earlier."""
+        if self._exception is not None:
+            raise self._exception
+        self._waiter = asyncio.get_running_loop().create_future()
         self._wanted = wanted
         if self._is_paused:
             self._resume()
         try:
-            await waiter
+            await self._waiter
         finally:
+            self._waiter = None
             self._wanted = 1
-            if self._waiter is waiter:
-                self._waiter = None
             if self._size > self._high_water and not self._is_paused:
                 self._pause()
-        self._check_exception()
-
-    def _refuse_second_reader(self, caller: str) -> NoReturn:
-        raise RuntimeError(f"{caller}() called while another coroutine already waits for data of this stream")
+        if self._exception is not None:
+            raise self._exception
 
     def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        # The waiter stays until its coroutine runs, so that nobody reads in between.
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _pause(self) -> None:
         if self._control is not None and not self._is_eof:
@@ -452,6 +458,7 @@ class StreamReader:
             self._control.resume_reading()
 
     def _count_taken(self, size: int) -> None:
+        """Take note of what left the buffer; the last step, since the connection may feed or end us in it."""
         self._size -= size
         if self._is_paused and self._size < self._low_water:
             self._resume()
@@ -477,43 +484,49 @@ class StreamReader:
             piece = self._take_of_first(left)
             pieces.append(piece)
             left -= len(piece)
+        self._count_taken(n)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _take_of_first(self, n: int) -> bytes:
-        """Take at most ``n`` bytes of the first piece."""
+        """Take at most ``n`` bytes of the first piece, not counting them."""
         first, start = self._buffer[0], self._offset
-        piece = bytes(first[start : start + n])
-        if start + n < len(first):
-            self._offset = start + n
+        end = start + n
+        if end < len(first):
+            self._offset = end
         else:
             self._buffer.popleft()
             self._offset = 0
-        self._count_taken(len(piece))
-        return piece
+        return bytes(first[start:end])
 
     def _move_until(self, separator: bytes, line: bytearray) -> bool:
         """Move the first piece to the line, but nothing after a separator; tell whether there was one."""
-        first, start = self._buffer[0], self._offset
-        overlap = len(separator) - 1
+        length = self._measure_until(separator, line)
+        piece = self._take_of_first(length or len(self._buffer[0]))
+        line += piece
+        self._count_taken(len(piece))
+        return length > 0
+
+    def _measure_until(self, separator: bytes, line: bytearray) -> int:
+        """Count what the first piece has up to the end of a separator, which may begin in the line; 0 if none."""
+        first, start, overlap = self._buffer[0], self._offset, len(separator) - 1
         if overlap and line:
             tail = line[-overlap:]
             position = (tail + first[start : start + overlap]).find(separator)
             if position >= 0:
-                line += self._take_of_first(position + len(separator) - len(tail))
-                return True
+                return position + len(separator) - len(tail)
         position = first.find(separator, start)
-        if position >= 0:
-            line += self._take_of_first(position + len(separator) - start)
-            return True
-        line += self._take_of_first(len(first) - start)
-        return False
+        return position + len(separator) - start if position >= 0 else 0
 
     def _put_back(self, data: bytes | bytearray) -> None:
-        if self._offset:
-            self._buffer[0] = self._buffer[0][self._offset :]
-            self._offset = 0
-        self._buffer.appendleft(bytes(data))
+        buffer, start = self._buffer, self._offset - len(data)
         self._size += len(data)
+        if start >= 0 and buffer and buffer[0][start : self._offset] == data:  # it is what was read last
+            self._offset = start
+            return
+        if self._offset:
+            buffer[0] = buffer[0][self._offset :]
+            self._offset = 0
+        buffer.appendleft(bytes(data))
 
 
 class EmptyStreamReader(StreamReader):
@@ -529,9 +542,6 @@ class EmptyStreamReader(StreamReader):
         """Do nothing: this stream is everybody's."""
 
     def unread_data(self, data: bytes) -> None:
-        """Do nothing: this stream is everybody's."""
-
-    def end_http_chunk_receiving(self) -> None:
         """Do nothing: this stream is everybody's."""
 
     def set_read_chunk_size(self, n: int) -> None:
