@@ -1,0 +1,126 @@
+# Every target sets up what it needs: `make run` and `make test` work on a fresh machine with Python 3.11 or newer, gcc and make.
+# PYTHON=python3.13 chooses an interpreter, VENV=folder where its virtual environment stands.
+
+PYTHON ?= python3
+VENV ?= .venv
+BENCH_VENV ?= .venv-bench
+SECONDS ?= 60
+HOST ?= 127.0.0.1
+PORT ?= 8080
+ARGS ?=
+
+# The stamps carry the interpreter's version: another PYTHON makes the environment anew.
+VERSION := $(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/dev/null || echo none)
+PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
+SOURCES := pyproject.toml $(PLUGINS) $(wildcard kernel/*.pyx kernel/*.pxd)
+EDITABLE := -e . $(patsubst %/pyproject.toml,-e %,$(PLUGINS))
+BIN := $(VENV)/bin
+BASE := $(VENV)/.installed-$(VERSION)
+DEV := $(VENV)/.installed-dev-$(VERSION)
+DOCS := $(VENV)/.installed-docs-$(VERSION)
+FUZZ := $(VENV)/.installed-fuzz-$(VERSION)
+COVERAGE := $(BIN)/coverage
+
+# Benchmarks are promised on 3.13; without one, on PYTHON.
+BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python),\
+	$(if $(shell $(candidate) -c 'print(1)' 2>/dev/null),$(candidate))) $(PYTHON))
+
+.PHONY: help run test test-fast test-pure coverage bench micro lint format docs fuzz changelog clean
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+help:
+	@echo 'make run     serve the demo on http://$(HOST):$(PORT)/'
+	@echo 'make test    run every test: the accelerated wire on uvloop, the plain one on asyncio; coverage of both'
+	@echo 'make bench   measure against the peers (ARGS="--quick")'
+	@echo 'make micro   measure single steps: parser, serialiser, router'
+	@echo 'make lint    ruff, mypy, import-linter, changelog fragments;  make format  lets ruff mend what it can'
+	@echo 'make docs    build the documentation into docs/_build/html'
+	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60)'
+
+run: $(BASE)
+	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/hello/app.py
+
+test: test-fast test-pure coverage
+
+test-fast: $(DEV)
+	@rm -f .coverage .coverage.*
+	CORELET_TEST_LOOP=uvloop $(COVERAGE) run -m pytest $(ARGS)
+
+test-pure: $(DEV)
+	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(COVERAGE) run -m pytest $(ARGS)
+
+coverage: $(DEV)
+	@$(COVERAGE) combine --quiet
+	$(COVERAGE) report --include='plugins/*'
+	$(COVERAGE) report --include='kernel/*' --fail-under=97
+
+bench:
+	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) PYTHON=$(BENCH_PYTHON) ARGS='$(ARGS)' bench-here
+
+micro:
+	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) PYTHON=$(BENCH_PYTHON) ARGS='$(ARGS)' micro-here
+
+.PHONY: bench-here micro-here
+bench-here: $(VENV)/.installed-bench-$(VERSION)
+	@command -v wrk >/dev/null || { echo 'The benchmarks need wrk: apt-get install wrk' >&2; exit 1; }
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+micro-here: $(VENV)/.installed-bench-$(VERSION)
+	$(BIN)/python -m benchmarks.micro $(ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy -p corelet -p corelet_routing
+	$(BIN)/mypy examples benchmarks docs
+	$(BIN)/lint-imports
+	$(BIN)/towncrier build --draft --version next >/dev/null
+
+format: $(DEV)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(DOCS)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo 'docs/_build/html/index.html'
+
+fuzz: $(FUZZ)
+	$(BIN)/python tests/fuzz/run.py $(SECONDS)
+	$(BIN)/python tests/fuzz/differential.py
+
+changelog: $(DEV)
+	$(BIN)/towncrier build --draft --version next
+
+clean:
+	rm -rf .venv .venv-* build plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so *.egg-info plugins/*/*.egg-info
+
+# A wire built by another interpreter or from an older source is never trusted: it is built again.
+$(BASE): $(SOURCES)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'corelet needs Python 3.11 or newer; $(PYTHON) has version: $(VERSION). Choose another: make PYTHON=python3.13 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo '$(PYTHON) cannot make a virtual environment: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@rm -f kernel/_fast.c kernel/_fast$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $(EDITABLE) uvloop
+	@$(BIN)/python -c 'import corelet._fast' 2>/dev/null || \
+		echo 'Note: the accelerated wire was not built, the plain one serves (apt-get install gcc python3-dev, then make clean).' >&2
+	@touch $@
+
+$(DEV): $(BASE)
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(DOCS): $(BASE)
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+$(FUZZ): $(DEV)
+	$(BIN)/python -m pip install --quiet --group fuzz
+	@touch $@
+
+$(VENV)/.installed-bench-$(VERSION): $(BASE)
+	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@

@@ -1,0 +1,129 @@
+"""Build the distributions, install them into new virtual environments, and have a request answered there.
+
+Run by ``.ci/run``, not by pytest: it fetches what a build needs. Once with a compiler, where the accelerated wire must
+serve, and once without one, where the plain wire must.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PLUGINS: Final = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+
+#: Serves one request to itself, then says which wire did.
+PROGRAM: Final = """
+import asyncio
+import sys
+
+from corelet import web, wire
+
+
+async def hello(request):
+    return web.Response(text="Hello, " + request.match_info["name"])
+
+
+async def main():
+    app = web.Application()
+    app.router.add_get("/{name}", hello)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+    writer.write(b"GET /world HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    await runner.cleanup()
+    assert answer.startswith(b"HTTP/1.1 200 OK\\r\\n"), answer
+    assert answer.endswith(b"\\r\\n\\r\\nHello, world"), answer
+    assert wire.IMPLEMENTATION == sys.argv[1], wire.IMPLEMENTATION
+    print("a request was served by the", wire.IMPLEMENTATION, "wire")
+
+
+asyncio.run(main())
+"""
+
+
+def build(folder: Path, target: Path, kinds: tuple[str, ...], **environment: str) -> list[Path]:
+    """Build distributions of one project folder.
+
+    Args:
+        folder: where its pyproject.toml is.
+        target: where they go.
+        kinds: ``sdist``, ``wheel`` or both; the wheel is made from the sdist then.
+        environment: variables to set.
+
+    Returns:
+        What was built.
+    """
+    options = [f"--{kind}" for kind in kinds] if len(kinds) == 1 else []
+    command = [sys.executable, "-m", "build", "--outdir", str(target), *options, str(folder)]
+    done = subprocess.run(
+        command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}")
+    return sorted(target.iterdir())
+
+
+def check_contents(built: list[Path]) -> None:
+    """Look into the distributions: what must be there is, what must not is not."""
+    for path in built:
+        names = read_names(path)
+        assert any(name.endswith("/py.typed") for name in names), f"{path.name} has no py.typed"
+        assert not [name for name in names if name.endswith(".c")], f"{path.name} has C sources"
+        if path.suffix == ".whl":
+            strangers = [name for name in names if name.endswith(".pyx") or not name.startswith("corelet")]
+            assert not strangers, f"{path.name} has {strangers}"
+        elif path.name.startswith("corelet-"):
+            assert any(name.endswith("kernel/_fast.pyx") for name in names), f"{path.name} has no _fast.pyx"
+
+
+def read_names(path: Path) -> list[str]:
+    """List the files of a wheel or an sdist."""
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as wheel:
+            return wheel.namelist()
+    with tarfile.open(path) as archive:
+        return archive.getnames()
+
+
+def serve(wheels: list[Path], folder: Path, implementation: str) -> None:
+    """Install wheels into a new virtual environment and have a request answered in it."""
+    venv.create(folder, with_pip=True)
+    python = str(folder / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *map(str, wheels)], check=True)
+    subprocess.run([python, "-W", "error", "-c", PROGRAM, implementation], cwd=folder, check=True)
+
+
+def main() -> None:
+    """Build, look, install and serve, with a compiler and without."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        plugins = [path for plugin in PLUGINS for path in build(plugin, place / plugin.name, ("sdist", "wheel"))]
+        kernel = build(ROOT, place / "fast", ("sdist", "wheel"))
+        check_contents(kernel + plugins)
+        plugin_wheels = [path for path in plugins if path.suffix == ".whl"]
+        serve([path for path in kernel if path.suffix == ".whl"] + plugin_wheels, place / "env-fast", "fast")
+
+        source = next(path for path in kernel if path.name.endswith(".tar.gz"))
+        with tarfile.open(source) as archive:
+            archive.extractall(place / "source", filter="data")
+        unpacked = next((place / "source").iterdir())
+        plain = build(unpacked, place / "pure", ("wheel",), CC="/bin/false")
+        assert not [name for name in read_names(plain[0]) if name.endswith(".so")], "a compiler was found after all"
+        serve(plain + plugin_wheels, place / "env-pure", "pure")
+    print(f"{2 + len(PLUGINS)} distributions were built, installed and served a request")
+
+
+if __name__ == "__main__":
+    main()

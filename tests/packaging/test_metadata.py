@@ -1,0 +1,102 @@
+"""What the pyproject files, the README and the documentation say about the distributions is true and agrees."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+import importlib_metadata
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PLUGINS: Final = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+KERNEL_MODULES: Final = {path.stem for path in ROOT.glob("kernel/*.py*") if path.stem != "__init__" and path.suffix != ".pyi"}
+
+
+def read_pyproject(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(params=PLUGINS)
+def plugin(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def plugin_project(plugin: str) -> dict[str, Any]:
+    return read_pyproject(ROOT / "plugins" / plugin)["project"]
+
+
+@pytest.fixture
+def kernel_project() -> dict[str, Any]:
+    return read_pyproject(ROOT)["project"]
+
+
+def test_a_plugin_exports_exactly_its_public_names(plugin: str, plugin_project: dict[str, Any]) -> None:
+    package = f"corelet_{plugin}"
+    exported = plugin_project["entry-points"]["corelet.exports"]
+    assert sorted(name.rpartition(".")[2] for name in exported) == sorted(importlib.import_module(package).__all__)
+    assert exported == {name: f"{package}:{name.rpartition('.')[2]}" for name in exported}
+
+
+def test_a_plugin_is_known_by_one_name(plugin: str, plugin_project: dict[str, Any]) -> None:
+    assert plugin_project["name"] == f"corelet-{plugin}"
+    assert plugin_project["entry-points"]["corelet.plugins"] == {plugin: f"corelet_{plugin}.plugin"}
+
+
+def test_what_is_installed_was_installed_from_these_files(plugin: str, plugin_project: dict[str, Any]) -> None:
+    installed = importlib_metadata.distribution(f"corelet-{plugin}").entry_points.select(group="corelet.exports")
+    assert {each.name: each.value for each in installed} == plugin_project["entry-points"]["corelet.exports"]
+
+
+def test_kernel_and_plugins_carry_one_version(plugin_project: dict[str, Any], kernel_project: dict[str, Any]) -> None:
+    assert plugin_project["version"] == kernel_project["version"]
+
+
+def test_a_plugin_requires_a_floor_of_the_kernel_and_no_ceiling(plugin_project: dict[str, Any]) -> None:
+    wanted = [each for each in plugin_project["dependencies"] if re.match(r"corelet\b(?!-)", each)]
+    assert len(wanted) == 1
+    assert re.fullmatch(r"corelet>=\d+\.\d+", wanted[0])
+
+
+def test_every_plugin_has_an_extra_of_its_name(plugin: str, kernel_project: dict[str, Any]) -> None:
+    (requirement,) = kernel_project["optional-dependencies"][plugin]
+    assert requirement.partition(">=")[0] == f"corelet-{plugin}"
+
+
+def test_the_extra_all_takes_every_plugin(kernel_project: dict[str, Any]) -> None:
+    extras = kernel_project["optional-dependencies"]
+
+    def expand(name: str) -> set[str]:
+        found = {name}
+        for requirement in extras[name]:
+            if nested := re.fullmatch(r"corelet\[(.*)\]", requirement):
+                found = found.union(*(expand(each) for each in nested[1].split(",")))
+        return found
+
+    assert expand("all") == set(extras)
+
+
+def test_the_readme_says_which_plugins_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| \[?corelet-(\w+)\]?\S* \|.*\| (here|planned) \|$", readme, re.MULTILINE)
+    assert sorted(name for name, state in table if state == "here") == PLUGINS
+    planned = {name for name, state in table if state == "planned"}
+    assert planned == set(read_pyproject(ROOT)["project"]["optional-dependencies"]) - {*PLUGINS, "web", "all", "speedups"}
+
+
+def test_the_documented_floors_are_the_enforced_ones() -> None:
+    contract = read_pyproject(ROOT)["tool"]["importlinter"]["contracts"][0]
+    enforced = [set(re.findall(r"\w+", layer)) - {"cli"} for layer in contract["layers"]]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \d \| (.*) \|$", page, re.MULTILINE)
+    documented = [set(re.findall(r"`(\w+)`", row.partition(":")[0])) - {"__init__"} for row in rows]
+    assert documented == enforced
+
+
+def test_every_kernel_module_stands_on_a_floor() -> None:
+    contract = read_pyproject(ROOT)["tool"]["importlinter"]["contracts"][0]
+    assert {name for layer in contract["layers"] for name in re.findall(r"\w+", layer)} >= KERNEL_MODULES
