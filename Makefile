@@ -15,6 +15,7 @@ PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
 SOURCES := pyproject.toml $(PLUGINS) $(wildcard kernel/*.pyx kernel/*.pxd)
 EDITABLE := -e . $(patsubst %/pyproject.toml,-e %,$(PLUGINS))
 BIN := $(VENV)/bin
+INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 BASE := $(VENV)/.installed-$(VERSION)
 DEV := $(VENV)/.installed-dev-$(VERSION)
 DOCS := $(VENV)/.installed-docs-$(VERSION)
@@ -103,24 +104,24 @@ $(BASE): $(SOURCES)
 		{ echo '$(PYTHON) cannot make a virtual environment: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	@rm -f kernel/_fast.c kernel/_fast$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet $(EDITABLE) uvloop
+	$(INSTALL) --upgrade pip
+	$(INSTALL) $(EDITABLE) uvloop
 	@$(BIN)/python -c 'import corelet._fast' 2>/dev/null || \
 		echo 'Note: the accelerated wire was not built, the plain one serves (apt-get install gcc python3-dev, then make clean).' >&2
 	@touch $@
 
 $(DEV): $(BASE)
-	$(BIN)/python -m pip install --quiet --group dev
+	$(INSTALL) --group dev
 	@touch $@
 
 $(DOCS): $(BASE)
-	$(BIN)/python -m pip install --quiet --group docs
+	$(INSTALL) --group docs
 	@touch $@
 
 $(FUZZ): $(DEV)
-	$(BIN)/python -m pip install --quiet --group fuzz
+	$(INSTALL) --group fuzz
 	@touch $@
 
 $(VENV)/.installed-bench-$(VERSION): $(BASE)
-	$(BIN)/python -m pip install --quiet --group bench
+	$(INSTALL) --group bench
 	@touch $@

@@ -1,0 +1,98 @@
+"""Measure single steps in one process: ``python -m benchmarks.micro [WORD]`` runs those whose name has the word.
+
+Least of several repeats, in microseconds; the two wires stand beside each other.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import timeit
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from multidict import CIMultiDict
+
+from corelet import web
+from corelet.abc import END_OF_MESSAGE
+from corelet.hdrs import HttpVersion11
+
+REPEATS: Final = 5
+SMALL_HEAD: Final = b"GET / HTTP/1.1\r\nHost: localhost:8080\r\n\r\n"
+BROWSER_HEAD: Final = (
+    b"GET /articles/42?page=3&sort=date HTTP/1.1\r\nHost: www.example.com\r\nConnection: keep-alive\r\n"
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36\r\n"
+    b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n"
+    b"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9,de;q=0.8\r\nCache-Control: max-age=0\r\n"
+    b"Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\nReferer: https://www.example.com/articles\r\n"
+    b"Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nUpgrade-Insecure-Requests: 1\r\n\r\n"
+)
+CHUNKED: Final = (
+    b"POST /upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + (b"1000\r\n" + bytes(4096) + b"\r\n") * 15
+    + b"0\r\n\r\n"
+)
+AUTOMATIC: Final = b"Date: Mon, 23 Nov 2026 09:00:00 GMT\r\nServer: corelet\r\n"
+
+Step = tuple[str, Callable[[], object]]
+
+
+def make_parsing(wire: Any, message: bytes) -> Callable[[], None]:
+    """Make a step: parse one message on a parser that lives on, as a keep-alive connection does."""
+    parser = wire.RequestParser()
+
+    def parse() -> None:
+        parser.feed_data(message)
+        while parser.next_event() is not END_OF_MESSAGE:
+            pass
+
+    return parse
+
+
+def make_wire_steps(implementation: str) -> Iterator[Step]:
+    """Make the steps of one wire, ``_fast`` or ``_pure``."""
+    wire = importlib.import_module(f"corelet.{implementation}")
+    status_line = wire.make_status_line(HttpVersion11, 200, "OK")
+    headers = CIMultiDict({"X-Request-Id": "0123456789abcdef", "Cache-Control": "no-store"})
+    plain = "text/plain; charset=utf-8"
+    yield f"parse small head, {implementation}", make_parsing(wire, SMALL_HEAD)
+    yield f"parse browser's head, {implementation}", make_parsing(wire, BROWSER_HEAD)
+    yield f"parse 15 chunks of 4 KiB, {implementation}", make_parsing(wire, CHUNKED)
+    yield (
+        f"serialize head without fields, {implementation}",
+        lambda: wire.serialize_response_head(status_line, None, plain, 13, AUTOMATIC, b"Hello, World!"),
+    )
+    yield (
+        f"serialize head with two fields, {implementation}",
+        lambda: wire.serialize_response_head(status_line, headers, plain, 13, AUTOMATIC, b"Hello, World!"),
+    )
+
+
+def make_object_steps() -> Iterator[Step]:
+    """Make the steps that applications take."""
+    yield "make a text response", lambda: web.Response(text="Hello, World!")
+    yield "make a JSON response", lambda: web.json_response({"id": 42, "name": "alice"})
+
+
+def find_steps() -> Iterator[Step]:
+    """Find all steps; those of a wire that was not built are left out, and said to be."""
+    for implementation in ("_fast", "_pure"):
+        try:
+            yield from make_wire_steps(implementation)
+        except ImportError as error:
+            print(f"{implementation} is left out: {error}")
+    yield from make_object_steps()
+
+
+def main() -> None:
+    """Measure and print."""
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    for name, step in find_steps():
+        if word in name:
+            timer = timeit.Timer(step)
+            count, _ = timer.autorange()
+            print(f"{name:45} {min(timer.repeat(REPEATS, count)) / count * 1e6:9.3f} µs", flush=True)
+
+
+if __name__ == "__main__":
+    main()
