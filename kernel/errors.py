@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from .names import PLUGIN_OF, show_name
+
 
 class CoreletError(Exception):
     """Any error that is corelet's own."""
 
 
 class MissingPluginError(CoreletError, ImportError):
-    """Report a name or a capability that belongs to a plugin which is not installed.
+    """Report a name or a capability that belongs to a plugin which is not installed, or is blocked.
 
-    An ImportError, since ``from corelet.web import X`` shows the message of no other class.
+    An ImportError: ``from corelet.web import X`` shows its message, where an AttributeError's would be lost.
     """
 
 
 class PluginLoadError(CoreletError):
-    """Report plugins that were found and could not be loaded."""
+    """Report plugins that could not be loaded: each with its distribution and the reason, and the way out."""
 
 
 class PluginConflictError(CoreletError):
-    """Report two plugins that claim one exclusive role or one public name."""
+    """Report two plugins that claim one exclusive role, or one public name; it names both, and the way out."""
 
 
 class ProtocolError(CoreletError):
@@ -64,3 +66,19 @@ class RequestPayloadError(CoreletError):
 
 class PayloadAccessError(CoreletError):
     """The body of a request was touched where its handler gave it away."""
+
+
+def missing_plugin(name: str) -> MissingPluginError:
+    """Make the error for a name or a port that no installed plugin fills; the caller raises it.
+
+    Args:
+        name: a key of :data:`~corelet.names.PLUGIN_OF`, like ``web.RouteTableDef``, ``app.router`` or ``request.multipart()``.
+
+    Returns:
+        An error that says what to type: "app.router comes with a routing plugin: pip install corelet-routing".
+
+    Raises:
+        KeyError: no first-party plugin has the name; a bug in the caller.
+    """
+    plugin = PLUGIN_OF[name]
+    return MissingPluginError(f"{show_name(name)} comes with a {plugin} plugin: pip install corelet-{plugin}")

@@ -1,0 +1,120 @@
+"""Every public name: the kernel's with its module, and first-party plugins' with their plugin; nothing is imported."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_KERNEL: Final = {
+    "": {
+        "access_logger": "AccessLogger",
+        "deprecated": "CoreletDeprecationWarning CoreletRemovedIn2Warning",
+        "errors": """
+            CoreletError LocalProtocolError MissingPluginError PluginConflictError PluginLoadError ProtocolError
+            RemoteProtocolError
+        """,
+        "hdrs": "HttpVersion HttpVersion10 HttpVersion11",
+        "hookspecs": "hookimpl hookspec",
+        "limits": "Deadlines Limits",
+        "payload": """
+            AsyncIterablePayload BufferedReaderPayload BytesIOPayload BytesPayload IOBasePayload JsonPayload Payload
+            PAYLOAD_REGISTRY StringIOPayload StringPayload TextIOPayload get_payload payload_type
+        """,
+        "fields": "ETag",
+        "request": "ChainMapProxy",
+        "streams": "DataQueue EMPTY_PAYLOAD EofStream FlowControlDataQueue StreamReader",
+        "version": "HOOK_API __version__",
+    },
+    "web": {
+        "access_logger": "AccessLogger",
+        "app": "Application CleanupError middleware",
+        "abc": "Handler Middleware",
+        "errors": "PayloadAccessError RequestPayloadError",
+        "exceptions": """
+            HTTPAccepted HTTPBadGateway HTTPBadRequest HTTPClientError HTTPConflict HTTPCreated HTTPError HTTPException
+            HTTPExpectationFailed HTTPFailedDependency HTTPForbidden HTTPFound HTTPGatewayTimeout HTTPGone
+            HTTPInsufficientStorage HTTPInternalServerError HTTPLengthRequired HTTPMethodNotAllowed
+            HTTPMisdirectedRequest HTTPMove HTTPMovedPermanently HTTPMultipleChoices HTTPNetworkAuthenticationRequired
+            HTTPNoContent HTTPNonAuthoritativeInformation HTTPNotAcceptable HTTPNotExtended HTTPNotFound
+            HTTPNotImplemented HTTPNotModified HTTPOk HTTPPartialContent HTTPPaymentRequired HTTPPermanentRedirect
+            HTTPPreconditionFailed HTTPPreconditionRequired HTTPProxyAuthenticationRequired HTTPRedirection
+            HTTPRequestEntityTooLarge HTTPRequestHeaderFieldsTooLarge HTTPRequestRangeNotSatisfiable HTTPRequestTimeout
+            HTTPRequestURITooLong HTTPResetContent HTTPSeeOther HTTPServerError HTTPServiceUnavailable HTTPSuccessful
+            HTTPTemporaryRedirect HTTPTooManyRequests HTTPUnauthorized HTTPUnavailableForLegalReasons
+            HTTPUnprocessableEntity HTTPUnsupportedMediaType HTTPUpgradeRequired HTTPUseProxy HTTPVariantAlsoNegotiates
+            HTTPVersionNotSupported
+        """,
+        "keys": "AppKey NotAppKeyWarning RequestKey ResponseKey",
+        "request": "BaseRequest Request",
+        "response": "ContentCoding Response StreamResponse json_bytes_response json_response",
+        "runner": """
+            AppRunner BaseRunner BaseSite GracefulExit NamedPipeSite ServerRunner SockSite TCPSite UnixSite
+        """,
+        "server": "Server",
+        "serving": "run_app",
+    },
+    "test_utils": {},
+}
+
+#: The first-party plugins' public names, as ``corelet.exports`` has them, and the kernel's ports that they fill.
+_NAMES_OF: Final = {
+    "routing": """
+        web.AbstractResource web.AbstractRoute web.AbstractRouteDef web.DynamicResource web.PlainResource web.Resource
+        web.ResourceRoute web.RouteDef web.RouteTableDef web.UrlDispatcher web.UrlMappingMatchInfo web.View web.delete
+        web.get web.head web.normalize_path_middleware web.options web.patch web.post web.put web.route web.view
+        app.router app.add_routes
+    """,
+    "subapps": "web.PrefixedSubAppResource app.add_domain app.add_subapp",
+    "static": "web.FileResponse web.StaticDef web.StaticResource web.static app.router.add_static",
+    "websocket": """
+        web.WSMsgType web.WebSocketReady web.WebSocketResponse
+        WSCloseCode WSMessage WSMessageTypeError WSMsgType WebSocketError
+    """,
+    "multipart": """
+        BadContentDispositionHeader BadContentDispositionParam BodyPartReader FormData MultipartReader MultipartWriter
+        content_disposition_filename parse_content_disposition web.FileField request.multipart() request.post()
+    """,
+    "compression": "set_zlib_backend response.enable_compression()",
+    "client": """
+        AddrInfoType AsyncResolver BaseConnector BasicAuth ClientConnectionError ClientConnectionResetError
+        ClientConnectorCertificateError ClientConnectorDNSError ClientConnectorError ClientConnectorSSLError ClientError
+        ClientHandlerType ClientHttpProxyError ClientMiddlewareType ClientOSError ClientPayloadError
+        ClientProxyConnectionError ClientRequest ClientResponse ClientResponseError ClientSSLError ClientSession
+        ClientTimeout ClientWSTimeout ClientWebSocketResponse ConnectionTimeoutError ContentTypeError CookieJar
+        DefaultResolver DigestAuthMiddleware DummyCookieJar Fingerprint InvalidURL InvalidUrlClientError
+        InvalidUrlRedirectClientError NamedPipeConnector NonHttpUrlClientError NonHttpUrlRedirectClientError
+        RedirectClientError RequestInfo ServerConnectionError ServerDisconnectedError ServerFingerprintMismatch
+        ServerTimeoutError SocketFactoryType SocketTimeoutError TCPConnector ThreadedResolver TooManyRedirects
+        TraceConfig TraceConnectionCreateEndParams TraceConnectionCreateStartParams TraceConnectionQueuedEndParams
+        TraceConnectionQueuedStartParams TraceConnectionReuseconnParams TraceDnsCacheHitParams TraceDnsCacheMissParams
+        TraceDnsResolveHostEndParams TraceDnsResolveHostStartParams TraceRequestChunkSentParams TraceRequestEndParams
+        TraceRequestExceptionParams TraceRequestHeadersSentParams TraceRequestRedirectParams TraceRequestStartParams
+        TraceResponseChunkReceivedParams UnixConnector UploadAbortedError UploadTracker WSServerHandshakeError
+        encode_basic_auth request
+    """,
+    "testing": """
+        test_utils.AioHTTPTestCase test_utils.BaseTestServer test_utils.RawTestServer test_utils.TestClient
+        test_utils.TestServer test_utils.get_port_socket test_utils.get_unused_port_socket test_utils.loop_context
+        test_utils.make_mocked_coro test_utils.make_mocked_request test_utils.setup_test_loop
+        test_utils.teardown_test_loop test_utils.unittest_run_loop test_utils.unused_port
+    """,
+}
+
+#: Where a name stands ("" is ``corelet`` itself, "web" is ``corelet.web``) -> name -> the kernel's module with it.
+KERNEL_NAMES: Final[dict[str, dict[str, str]]] = {
+    scope: {name: module for module, names in modules.items() for name in names.split()}
+    for scope, modules in _KERNEL.items()
+}
+
+#: First-party public name or port -> the plugin it comes with: "web.RouteTableDef" -> "routing".
+PLUGIN_OF: Final[dict[str, str]] = {name: plugin for plugin, names in _NAMES_OF.items() for name in names.split()}
+
+
+def find_kernel_module(name: str) -> str:
+    """Find the kernel's module that has a public name, like ``web.Application``; "" where the name is not the kernel's."""
+    scope, _, plain = name.rpartition(".")
+    return KERNEL_NAMES.get(scope, {}).get(plain, "")
+
+
+def show_name(name: str) -> str:
+    """Write a public name as people do: ``corelet.ClientSession``, ``web.View``."""
+    return name if "." in name else f"corelet.{name}"

@@ -1,0 +1,544 @@
+"""Plugins: check them, register them, ask them, and report on each.
+
+A plugin comes with an installed distribution, by an entry point, or is given to the application as a module or an
+object. Every one goes the same way, and each step can end it with a reason in its :class:`PluginRecord`:
+
+1. discover: entry points of the group ``corelet.plugins``, sorted by name
+2. block: what ``CORELET_BLOCK`` names, by entry point or by distribution, is not imported
+3. check, before anything is imported: the distribution's requirement on corelet, and the hook API that it declares
+4. import, and examine the form of its hook implementations
+5. add the hooks that the plugin itself defines, so that plugins can have plugins
+6. verify every implementation against all hooks
+7. register with pluggy
+
+Steps 1 to 4 are done once for the process. Steps 5 to 7 are done for each application and each client session: they
+have a :class:`PluginManager` of their own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import enum
+import functools
+import inspect
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import pluggy
+from importlib_metadata import EntryPoint
+
+from . import hookspecs
+from .distribution import (
+    BLOCK_VARIABLE,
+    Distribution,
+    find_hook_api_problem,
+    is_blockable,
+    read_blockable,
+    read_blocked,
+    read_distributions,
+    read_plugins,
+)
+from .errors import PluginConflictError, PluginLoadError
+from .hookspecs import EXCLUSIVE_MARK, PROJECT_NAME
+from .version import HOOK_API
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from pluggy import HookimplOpts
+
+#: The attribute of a plugin that says which hook API it needs at least; read where no metadata can say it.
+HOOK_API_ATTRIBUTE: Final = "corelet_hook_api"
+
+_ADD_HOOKSPECS: Final = "corelet_add_hookspecs"
+#: Reads pluggy's marks; nothing is registered with it.
+_MARKS: Final = pluggy.PluginManager(PROJECT_NAME)
+_KERNEL_HOOKS: Final = frozenset(name for name in vars(hookspecs) if _MARKS.parse_hookspec_opts(hookspecs, name))
+
+
+class PluginState(enum.StrEnum):
+    """How far a plugin came."""
+
+    #: Imported and verified; its hooks are asked.
+    READY = "ready"
+    #: Named by ``CORELET_BLOCK``; not imported.
+    BLOCKED = "blocked"
+    #: Not usable; the record's reason says why.
+    FAILED = "failed"
+    #: A distribution without a plugin, which exports public names; imported when one of them is touched.
+    NAMES = "names only"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Implementation:
+    """One hook implementation of a plugin.
+
+    Args:
+        hook: the hook's name.
+        function: the implementation, bound to its plugin.
+        arguments: what it wants to get.
+        is_wrapper: it runs around the other implementations.
+        is_optional: the hook may be unknown, since the plugin that defines it may be missing.
+    """
+
+    hook: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    is_wrapper: bool
+    is_optional: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PluginRecord:
+    """What is known of one plugin.
+
+    Args:
+        name: the entry point's name; for a plugin given as an object its module's or class's name.
+        state: how far it came.
+        distribution: the distribution that brings it; None for a plugin given as an object.
+        version: the distribution's version; None likewise.
+        exports: the public names that its distribution exports, sorted.
+        reason: why it is blocked or failed, for people; else "".
+        plugin: the module or object; None where it was not imported.
+        implementations: its hook implementations.
+        error: the exception behind the reason, if there is one.
+    """
+
+    name: str
+    state: PluginState = PluginState.READY
+    distribution: str | None = None
+    version: str | None = None
+    exports: tuple[str, ...] = ()
+    reason: str = ""
+    plugin: object = dataclasses.field(default=None, repr=False)
+    implementations: tuple[Implementation, ...] = dataclasses.field(default=(), repr=False)
+    error: Exception | None = dataclasses.field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """Name plugin and distribution: ``routing (corelet-routing 0.1.0)``."""
+        return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
+
+    @property
+    def hooks(self) -> tuple[str, ...]:
+        """The hooks that it implements, sorted."""
+        return tuple(sorted(each.hook for each in self.implementations))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its hooks are asked."""
+        return self.state is PluginState.READY
+
+    def fail(self, reason: str, error: Exception | None = None) -> PluginRecord:
+        """Make the record of the same plugin, failed."""
+        return dataclasses.replace(self, state=PluginState.FAILED, reason=reason, error=error)
+
+
+class PluginManager:
+    """The plugins of one application or session, and the hooks they are asked by.
+
+    Made by :func:`make_manager`. Used from one thread, while its owner is put together.
+    """
+
+    def __init__(self) -> None:
+        #: The manager below, for inspection; register and ask by the methods here.
+        self.pluggy: Final = pluggy.PluginManager(PROJECT_NAME)
+        self._records: list[PluginRecord] = []
+        self._joining: list[PluginRecord] | None = None
+        self._answered: dict[str, list[PluginRecord]] = {}
+        self.add_hookspecs(hookspecs)
+
+    @property
+    def records(self) -> tuple[PluginRecord, ...]:
+        """Every plugin that was to join, ready or not, in the order in which they came."""
+        return tuple(self._records)
+
+    def add_hookspecs(self, namespace: ModuleType | type) -> None:
+        """Add the hooks that a module or a class defines by ``@corelet.hookspec``.
+
+        Raises:
+            ValueError: it defines none, or one that is defined already.
+        """
+        self.pluggy.add_hookspecs(namespace)
+
+    def register(self, plugin: object, name: str | None = None) -> None:
+        """Let a further plugin join.
+
+        Within ``corelet_add_hookspecs`` it joins together with the plugin that registers it.
+
+        Args:
+            plugin: a module or an object with hook implementations.
+            name: what records and messages call it; its module's or class's name unless given.
+
+        Raises:
+            PluginLoadError: it does not pass the checks.
+        """
+        record = _record_object(plugin, name)
+        if self._joining is not None:
+            self._joining.append(record)
+            return
+        _refuse_failed(self.join([record]))
+
+    def join(self, records: Iterable[PluginRecord]) -> tuple[PluginRecord, ...]:
+        """Let plugins join whose records were made and whose form was examined.
+
+        Returns:
+            Their records as they are afterwards, and those of the plugins that they registered.
+        """
+        joining = self._joining = list(records)
+        try:
+            for index, record in enumerate(joining):  # grows where a plugin registers another one
+                joining[index] = self._take_hookspecs(self._tell_apart(record, joining[:index]))
+        finally:
+            self._joining = None
+        joined = tuple(self._verify(record) for record in joining)
+        for record in reversed(joined):  # pluggy asks the last one first
+            if record.is_ready:
+                self.pluggy.register(_Connection(self._guard_all(record)), record.name)
+        self._records += joined
+        return joined
+
+    def call_all(self, name: str, /, **arguments: Any) -> list[Any]:
+        """Ask every plugin, and take every answer that is not None.
+
+        Args:
+            name: a hook of the kind "all".
+            **arguments: all arguments of the hook.
+
+        Raises:
+            LookupError: there is no such hook.
+            TypeError: the hook is exclusive, or the arguments are not the hook's.
+            Exception: what an implementation raised, with a note naming hook, plugin and distribution.
+        """
+        answers: list[Any] = self._find_hook(name, False, arguments)(**arguments)
+        return answers
+
+    def call_one(self, name: str, /, **arguments: Any) -> Any:
+        """Ask every plugin about an exclusive role, and take the one answer that is not None.
+
+        Args:
+            name: a hook of the kind "one".
+            **arguments: all arguments of the hook.
+
+        Returns:
+            The answer; None where no plugin fills the role.
+
+        Raises:
+            PluginConflictError: two plugins answered; it names both.
+            LookupError: there is no such hook.
+            TypeError: the hook is not exclusive, or the arguments are not the hook's.
+            Exception: what an implementation raised, with a note naming hook, plugin and distribution.
+        """
+        hook = self._find_hook(name, True, arguments)
+        outer = self._answered.get(name, [])
+        answered = self._answered[name] = []
+        try:
+            answers = hook(**arguments)
+        finally:
+            self._answered[name] = outer
+        if len(answered) > 1:
+            raise PluginConflictError(_describe_conflict(name, answered))
+        return answers[0] if answers else None
+
+    def _find_hook(self, name: str, exclusive: bool, arguments: Mapping[str, Any]) -> Callable[..., Any]:
+        spec = self._find_spec(name)
+        if spec is None:
+            raise LookupError(f"there is no hook {name}{_suggest(name, self._hook_names())}")
+        if _is_exclusive(spec) is not exclusive:
+            raise TypeError(
+                f"{name} is {'not ' * exclusive}exclusive: ask by {'call_all' if exclusive else 'call_one'}"
+            )
+        if arguments.keys() != {*spec.argnames}:
+            raise TypeError(f"{name} takes {_enumerate(spec.argnames)}; given: {_enumerate(arguments)}")
+        hook: Callable[..., Any] = getattr(self.pluggy.hook, name)
+        return hook
+
+    def _find_spec(self, name: str) -> Any:
+        hook = getattr(self.pluggy.hook, name, None)
+        return None if hook is None else hook.spec
+
+    def _hook_names(self) -> list[str]:
+        return [name for name in vars(self.pluggy.hook) if self._find_spec(name) is not None]
+
+    def _tell_apart(self, record: PluginRecord, joining: Iterable[PluginRecord]) -> PluginRecord:
+        """Fail a plugin that is there already; number one that only has another one's name."""
+        earlier = [*self._records, *joining]
+        if record.plugin is not None and any(record.plugin is other.plugin for other in earlier):
+            return record.fail("it is given twice")
+        names = {other.name for other in earlier if other.is_ready}
+        if not record.is_ready or record.name not in names:
+            return record
+        number = next(number for number in range(2, len(names) + 3) if f"{record.name}-{number}" not in names)
+        return dataclasses.replace(record, name=f"{record.name}-{number}")
+
+    def _take_hookspecs(self, record: PluginRecord) -> PluginRecord:
+        """Ask a plugin, first of all, for the hooks that it defines."""
+        own = [each for each in record.implementations if each.hook == _ADD_HOOKSPECS and record.is_ready]
+        for implementation in own:
+            if problem := self._find_problem(implementation):
+                return record.fail(problem)
+            try:
+                implementation.function(*([self] if implementation.arguments else []))
+            except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+                return record.fail(f"{_ADD_HOOKSPECS} raised {_describe(error)}", error)
+        return record
+
+    def _verify(self, record: PluginRecord) -> PluginRecord:
+        if not record.is_ready:
+            return record
+        problems = [problem for each in record.implementations if (problem := self._find_problem(each))]
+        return record.fail("; ".join(problems)) if problems else record
+
+    def _find_problem(self, implementation: Implementation) -> str:
+        spec = self._find_spec(implementation.hook)
+        if spec is None:
+            return "" if implementation.is_optional else self._describe_unknown(implementation.hook)
+        for argument in implementation.arguments:
+            if argument not in spec.argnames:
+                near = _suggest(argument, spec.argnames)
+                return (
+                    f"{implementation.hook} has no argument {argument}{near or f', only {_enumerate(spec.argnames)}'}"
+                )
+        return ""
+
+    def _describe_unknown(self, hook: str) -> str:
+        near = _suggest(hook, self._hook_names())
+        return f"unknown hook {hook}{near or '; if the plugin with it may be missing: @hookimpl(optionalhook=True)'}"
+
+    def _guard_all(self, record: PluginRecord) -> Iterator[tuple[str, Callable[..., Any]]]:
+        for each in record.implementations:
+            note = f"in hook {each.hook}, plugin {record}"
+            if each.is_wrapper:
+                yield each.hook, _guard_wrapper(each.hook, each.function, note)
+            else:
+                yield each.hook, self._guard(each.hook, each.function, note, record)
+
+    def _guard(self, hook: str, function: Callable[..., Any], note: str, record: PluginRecord) -> Callable[..., Any]:
+        """Make the function that pluggy calls: it notes who raised, and who answered an exclusive hook."""
+        is_exclusive = (spec := self._find_spec(hook)) is not None and _is_exclusive(spec)
+
+        @functools.wraps(function)
+        def ask(*arguments: Any) -> Any:
+            try:
+                answer = function(*arguments)
+            except Exception as error:
+                error.add_note(note)
+                raise
+            if is_exclusive and answer is not None:
+                self._answered[hook].append(record)
+            return answer
+
+        return ask
+
+
+class _Connection:
+    """What pluggy looks through to find a plugin's implementations: these, each under a guard, and nothing else."""
+
+    def __init__(self, guards: Iterable[tuple[str, Callable[..., Any]]]) -> None:
+        self.__dict__.update(guards)
+
+    def __dir__(self) -> Iterable[str]:
+        return self.__dict__
+
+
+def make_manager(plugins: Iterable[object] | None = None) -> PluginManager:
+    """Make the manager of a new application or session, and let its plugins join.
+
+    The process's first discovery reads the metadata of all distributions; what follows is cheap.
+
+    Args:
+        plugins: modules, objects, or entry points' names; just those join, and nothing is discovered. None: every
+            installed plugin joins that is not blocked.
+
+    Raises:
+        PluginLoadError: a plugin failed; it names each one that did, the reason, and the way out.
+    """
+    manager = PluginManager()
+    _refuse_failed(manager.join(_load_installed() if plugins is None else map(_record_given, plugins)))
+    return manager
+
+
+@functools.cache
+def records() -> tuple[PluginRecord, ...]:
+    """Report on everything installed, imported and verified as for a new application. Never fails."""
+    return PluginManager().join(_load_installed())
+
+
+def _load_installed() -> tuple[PluginRecord, ...]:
+    """Load every installed plugin; report each word of ``CORELET_BLOCK`` that blocks nothing."""
+    names = dict.fromkeys(entry_point.name for _, entry_point in read_plugins())
+    loaded = [record for name in names for record in _load_named(name)]
+    loaded += [_record_names(each) for each in read_distributions() if each.exports and not each.plugins]
+    return (*loaded, *(_record_idle_block(word) for word in read_blocked() if not is_blockable(word)))
+
+
+@functools.cache
+def _load_named(name: str) -> tuple[PluginRecord, ...]:
+    """Load the installed plugin that an entry point names; more than one is an error, unless the others are blocked."""
+    found = [(distribution, entry_point) for distribution, entry_point in read_plugins() if entry_point.name == name]
+    namesakes = [distribution for distribution, _ in found if not distribution.find_block(name)]
+    return tuple(_load(distribution, entry_point, namesakes) for distribution, entry_point in found)
+
+
+def _load(distribution: Distribution, entry_point: EntryPoint, namesakes: Sequence[Distribution]) -> PluginRecord:
+    record = _make_record(distribution, entry_point.name)
+    if not record.is_ready:
+        return record
+    if len(namesakes) > 1:
+        words = " or ".join(f"{BLOCK_VARIABLE}={each.name}" for each in namesakes)
+        return record.fail(f"{_enumerate(map(str, namesakes))} both have a plugin of this name; block one: {words}")
+    try:
+        if reason := distribution.find_problem(entry_point):
+            return record.fail(reason)
+        plugin = entry_point.load()
+    except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+        return record.fail(_describe(error), error)
+    return _examine(record, plugin)
+
+
+def _make_record(distribution: Distribution, name: str) -> PluginRecord:
+    """Make the record of something installed: blocked, or to be looked at further."""
+    word = distribution.find_block(name)
+    return PluginRecord(
+        name,
+        PluginState.BLOCKED if word else PluginState.READY,
+        distribution.name,
+        distribution.version,
+        distribution.export_names,
+        f"{BLOCK_VARIABLE}={word}" if word else "",
+    )
+
+
+def _record_given(plugin: object) -> PluginRecord:
+    if not isinstance(plugin, str):
+        return _record_object(plugin, None)
+    found = _load_named(plugin)
+    if not found:
+        names = [entry_point.name for _, entry_point in read_plugins()]
+        return PluginRecord(plugin).fail(f"no installed plugin has this name{_suggest(plugin, names)}")
+    return next((record for record in found if record.state is not PluginState.BLOCKED), found[0])
+
+
+def _record_object(plugin: object, name: str | None) -> PluginRecord:
+    if name is None:
+        name = getattr(plugin, "__name__", None) or type(plugin).__name__
+    return _examine(PluginRecord(name), plugin)
+
+
+def _record_names(distribution: Distribution) -> PluginRecord:
+    """Make the record of a distribution without a plugin; nothing of it is imported before a name is touched."""
+    record = _make_record(distribution, distribution.name)
+    if not record.is_ready:
+        return record
+    return dataclasses.replace(record, state=PluginState.NAMES)
+
+
+def _record_idle_block(word: str) -> PluginRecord:
+    return PluginRecord(f"{BLOCK_VARIABLE}={word}").fail(
+        f"nothing installed has this name{_suggest(word, read_blockable())}"
+    )
+
+
+def _examine(record: PluginRecord, plugin: object) -> PluginRecord:
+    """Find a plugin's implementations, and check what can be checked before all hooks are known."""
+    if inspect.isclass(plugin):
+        return record.fail(f"it is a class; give an instance: {plugin.__name__}()")
+    if problem := find_hook_api_problem(getattr(plugin, HOOK_API_ATTRIBUTE, HOOK_API)):
+        return record.fail(problem)
+    names = [name for name in dir(plugin) if not name.startswith("__")]
+    marked = [(name, options) for name in names if (options := _MARKS.parse_hookimpl_opts(plugin, name))]
+    problems = [problem for name, options in marked if (problem := _find_form_problem(plugin, name, options))]
+    problems += [f"{name} is not marked: @hookimpl" for name in _find_unmarked(plugin, marked)]
+    if problems:
+        return record.fail("; ".join(problems))
+    if not marked:
+        return record.fail("it has no hook implementation: mark its functions with @corelet.hookimpl")
+    implementations = tuple(_make_implementation(plugin, name, options) for name, options in marked)
+    return dataclasses.replace(record, plugin=plugin, implementations=implementations)
+
+
+def _make_implementation(plugin: object, name: str, options: HookimplOpts) -> Implementation:
+    function = getattr(plugin, name)
+    return Implementation(
+        hook=options.get("specname") or name,
+        function=function,
+        arguments=tuple(inspect.signature(function).parameters),
+        is_wrapper=options.get("wrapper", False),
+        is_optional=options.get("optionalhook", False),
+    )
+
+
+def _find_form_problem(plugin: object, name: str, options: HookimplOpts) -> str:
+    """Say what is wrong with a function as a hook implementation, whichever hook it is; "" for nothing."""
+    function = getattr(plugin, name)
+    is_wrapper = options.get("wrapper", False)
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return f"{name} is async; a hook is a plain function, which may return an async one or an async context manager"
+    if options.get("hookwrapper"):
+        return f"{name} is a wrapper of the old style: @hookimpl(wrapper=True)"
+    if inspect.isgeneratorfunction(function) is not is_wrapper:
+        return (
+            f"{name} yields, and is not marked: @hookimpl(wrapper=True)" * (not is_wrapper) or f"{name} does not yield"
+        )
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
+            return f"{name} takes {parameter}; a hook passes plain arguments only"
+        if parameter.default is not parameter.empty:
+            return f"{name} has a default for {parameter.name}; a hook passes every argument: remove it"
+    return ""
+
+
+def _find_unmarked(plugin: object, marked: Iterable[tuple[str, Any]]) -> list[str]:
+    """Find functions that are called like one of the kernel's hooks and were not marked: a decorator was forgotten."""
+    names = _KERNEL_HOOKS.difference(name for name, _ in marked)
+    return sorted(name for name in names if inspect.isroutine(getattr(plugin, name, None)))
+
+
+def _guard_wrapper(hook: str, function: Callable[..., Any], note: str) -> Callable[..., Any]:
+    """Make the generator function that pluggy calls: it notes who raised, unless that was an implementation within."""
+
+    @functools.wraps(function)
+    def wrap(*arguments: Any) -> Generator[None, Any, Any]:
+        try:
+            return (yield from function(*arguments))
+        except Exception as error:
+            if not any(earlier.startswith(f"in hook {hook},") for earlier in getattr(error, "__notes__", ())):
+                error.add_note(note)
+            raise
+
+    return wrap
+
+
+def _is_exclusive(spec: Any) -> bool:
+    return bool(getattr(spec.function, EXCLUSIVE_MARK, False))
+
+
+def _refuse_failed(records: Iterable[PluginRecord]) -> None:
+    failed = [record for record in records if record.state is PluginState.FAILED]
+    if not failed:
+        return
+    lines = ["cannot load every plugin:", *(f"  {record}: {record.reason}" for record in failed)]
+    if names := [record.name for record in failed if record.distribution]:
+        words = ",".join(dict.fromkeys((*filter(is_blockable, read_blocked()), *names)))
+        lines.append(f"to go on without: {BLOCK_VARIABLE}={words}")
+    raise PluginLoadError("\n".join(lines)) from next((each.error for each in failed if each.error), None)
+
+
+def _describe_conflict(hook: str, claimants: Sequence[PluginRecord]) -> str:
+    ways = [f"{BLOCK_VARIABLE}={record.name}" for record in claimants if record.distribution]
+    ways.append("name those that you want: plugins=[...]")
+    return f"{hook} is a role for one plugin, and {_enumerate(map(str, claimants))} claim it; {' or '.join(ways)}"
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _suggest(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _enumerate(words: Iterable[str]) -> str:
+    *rest, last = [*words] or ["nothing"]
+    return f"{', '.join(rest)} and {last}" if rest else last
