@@ -20,7 +20,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, Generic, NoReturn, TypeVar
+from typing import Final, Generic, TypeVar
 
 from .abc import ReadingControl
 from .limits import READ_BUFFER_BYTES
