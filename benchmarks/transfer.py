@@ -67,9 +67,7 @@ def download(port: int, size: int, framing: str) -> None:
 
 def _move(port: int, kind: str, size: int, processor: int) -> None:
     command = ["taskset", "--cpu-list", str(processor), sys.executable, "-m", "benchmarks.transfer"]
-    done = subprocess.run(
-        [*command, kind, str(port), str(size)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, kind, str(port), str(size)], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerFailedError(f"{kind}: {done.stderr.strip().rpartition(chr(10))[2]}")
 

@@ -17,6 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = [ROOT / "README.md", *sorted(ROOT.glob("plugins/*/README.md")), *sorted(ROOT.glob("docs/*.md"))]
 BLOCK: Final = re.compile(r"^```python[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+
 def read_blocks(path: Path) -> list[str]:
     return [match[1] for match in BLOCK.finditer(path.read_text(encoding="utf-8"))]
 
