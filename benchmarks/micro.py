@@ -23,8 +23,9 @@ BROWSER_HEAD: Final = (
     b"GET /articles/42?page=3&sort=date HTTP/1.1\r\nHost: www.example.com\r\nConnection: keep-alive\r\n"
     b"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36\r\n"
     b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n"
-    b"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9,de;q=0.8\r\nCache-Control: max-age=0\r\n"
-    b"Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\nReferer: https://www.example.com/articles\r\n"
+    b"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9,de;q=0.8\r\n"
+    b"Cache-Control: max-age=0\r\nCookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n"
+    b"Referer: https://www.example.com/articles\r\n"
     b"Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nUpgrade-Insecure-Requests: 1\r\n\r\n"
 )
 CHUNKED: Final = (

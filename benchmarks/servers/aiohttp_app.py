@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import uvloop
-
-from benchmarks.servers.arguments import BLOCK_BYTES, HELLO, Arguments, make_route_paths, read_arguments
 from aiohttp import web
 from aiohttp.typedefs import Handler
+
+from benchmarks.servers.arguments import BLOCK_BYTES, HELLO, Arguments, make_route_paths, read_arguments
 
 USER: web.RequestKey[str] = web.RequestKey("user", str)
 
