@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -231,10 +231,16 @@ class ContentCoding(ABC):
         """Make an object with ``decode(bytes) -> bytes`` and ``finish() -> bytes``, bounded by ``max_bytes``."""
 
 
-class FormReader(Protocol):
-    """Reads a body for ``request.post()``. Registered by ``corelet_register_form_readers``."""
+class FormReader(ABC):
+    """Reads bodies of one media type. Registered by ``corelet_register_form_readers``."""
 
-    async def __call__(self, request: Any) -> Iterable[tuple[str, Any]]: ...
+    @abstractmethod
+    async def read(self, request: Any) -> Iterable[tuple[str, Any]]:
+        """Read the whole form for ``request.post()``, within ``request.client_max_size`` and ``client_max_fields``."""
+
+    def open(self, request: Any) -> Any | None:
+        """Open the body part by part for ``request.multipart()``; None where the media type has no parts."""
+        return None
 
 
 class Instrument:
@@ -279,10 +285,14 @@ class Channel(Protocol):
 class AbstractConnection(ABC):
     """A server connection as requests and responses know it."""
 
+    __slots__ = ()
+
     #: Bytes that ``request.read()`` takes before it ends in 413.
     client_max_size: int
     #: Fields that ``request.post()`` takes before it ends in 413.
     client_max_fields: int
+    #: The application served here; None for a bare handler.
+    app: Any
 
     @property
     @abstractmethod
@@ -321,9 +331,14 @@ class AbstractConnection(ABC):
     async def drain(self) -> None:
         """Wait until the peer has taken enough; ConnectionResetError once it is gone."""
 
+    @property
+    @abstractmethod
+    def codings(self) -> Mapping[str, ContentCoding]:
+        """The content codings that plugins have registered, by name."""
+
     @abstractmethod
     def send_continue(self) -> None:
-        """Send ``100 Continue`` once, where the current request waits for it and its body is not here yet."""
+        """Send ``100 Continue``, where the current request waits for it and its body is not here yet."""
 
     @abstractmethod
     def accepts_keep_alive(self, request: Any) -> bool:
@@ -340,3 +355,7 @@ class AbstractConnection(ABC):
     @abstractmethod
     async def read_form(self, request: Any) -> Iterable[tuple[str, Any]] | None:
         """Read a body by the form reader of its media type; None where no plugin has one."""
+
+    @abstractmethod
+    def open_multipart(self, request: Any) -> Any | None:
+        """Open a multipart body for reading part by part; None where no plugin does."""

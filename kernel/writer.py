@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .abc import AbstractStreamWriter
 from .errors import LocalProtocolError
@@ -25,16 +25,24 @@ class BodyWriter(AbstractStreamWriter):
         length: bytes that the body has by its Content-Length; None when unknown.
         chunked: frame by the chunked coding. Source: RFC 9112 section 7.1.
         discard: take the body and send none of it: an answer to HEAD, or a 204 or 304. Source: RFC 9112 section 6.3.
+        encoder: codes the content before it is framed; see :class:`corelet.abc.ContentCoding`.
     """
 
     length: int | None
 
     def __init__(
-        self, channel: Channel, *, length: int | None = None, chunked: bool = False, discard: bool = False
+        self,
+        channel: Channel,
+        *,
+        length: int | None = None,
+        chunked: bool = False,
+        discard: bool = False,
+        encoder: Any = None,
     ) -> None:
         self._channel = channel
         self._chunked = chunked
         self._discard = discard
+        self._encoder = encoder
         self._is_ended = False
         self.length = length
         self.buffer_size = 0
@@ -44,6 +52,11 @@ class BodyWriter(AbstractStreamWriter):
     def is_ended(self) -> bool:
         """Whether :meth:`write_eof` was called."""
         return self._is_ended
+
+    @property
+    def discards(self) -> bool:
+        """Whether the body is not sent, so that making it can be spared."""
+        return self._discard
 
     @property
     def is_short(self) -> bool:
@@ -75,8 +88,8 @@ class BodyWriter(AbstractStreamWriter):
         self._is_ended = True
         if self.is_short:
             raise LocalProtocolError(f"the body ended {self.length} bytes before its Content-Length")
-        if self._chunked and not self._discard:
-            self._hand_over((LAST_CHUNK,))
+        if not self._discard:
+            self._end_body()
         if self._channel.is_writing_paused:
             await self._channel.drain()
 
@@ -106,7 +119,21 @@ class BodyWriter(AbstractStreamWriter):
         self.buffer_size += size
         if self._discard or not size:
             return
+        if self._encoder is not None:
+            data = self._encoder.encode(data)
+        self._hand_over_content(data)
+
+    def _hand_over_content(self, data: bytes) -> None:
+        size = len(data)
+        if not size:
+            return
         self._hand_over((make_chunk_line(size), data, b"\r\n") if self._chunked else (data,))
+
+    def _end_body(self) -> None:
+        if self._encoder is not None:
+            self._hand_over_content(self._encoder.finish())
+        if self._chunked:
+            self._hand_over((LAST_CHUNK,))
 
     def _hand_over(self, pieces: tuple[bytes, ...]) -> None:
         size = sum(map(len, pieces))

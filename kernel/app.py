@@ -1,0 +1,381 @@
+"""The application: state, signals, middlewares, and the ports that plugins fill.
+
+OPEN -> RUNNING -> STOPPED. Everything may be registered while it is open, in ``on_startup`` handlers too. At the end
+of :meth:`Application.startup` it is frozen into a pipeline. State may be set until then.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
+
+from aiosignal import Signal
+from frozenlist import FrozenList
+
+from .abc import AbstractRouter, Handler, Middleware
+from .errors import missing_plugin
+from .limits import CLIENT_MAX_FIELDS, CLIENT_MAX_SIZE
+from .pipeline import Pipeline
+from .plugins import make_manager
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .keys import AppKey
+    from .plugins import PluginManager
+
+_T = TypeVar("_T")
+_D = TypeVar("_D")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_logger: Final = logging.getLogger("corelet.web")
+
+
+class AppState(enum.Enum):
+    """How far an application is."""
+
+    OPEN = "open"
+    FROZEN = "frozen"
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class CleanupError(RuntimeError):
+    """Several steps of a clean-up failed."""
+
+    @property
+    def exceptions(self) -> list[BaseException]:
+        """What they raised, in order."""
+        return cast("list[BaseException]", self.args[1])
+
+
+def middleware(function: _F) -> _F:
+    """Mark a middleware, for readers; any ``async (request, handler) -> response`` is one."""
+    return function
+
+
+class Application(MutableMapping["str | AppKey[Any]", Any]):
+    """An application: a mapping of its state, with signals, middlewares and a router.
+
+    Args:
+        logger: where errors of handlers go, default "corelet.web".
+        router: finds the handler of a request, default what a routing plugin makes when :attr:`router` is first touched.
+        middlewares: ``async (request, handler) -> response``, outermost first.
+        handler_args: arguments for the server, such as ``limits``.
+        client_max_size: bytes that ``request.read()`` takes, default 1,048,576; 0 for no limit.
+        client_max_fields: fields that ``request.post()`` takes, default 1,000.
+        loop: taken for compatibility; the running loop is used.
+        debug: show tracebacks to peers; default False.
+        handler: answers every request, in place of a router.
+        plugins: modules, objects or entry-point names to use; default all that are installed.
+
+    Raises:
+        PluginLoadError: an installed plugin can't be used.
+        TypeError: both handler and router.
+    """
+
+    def __init__(
+        self,
+        *,
+        logger: logging.Logger = _logger,
+        router: AbstractRouter | None = None,
+        middlewares: Iterable[Middleware] = (),
+        handler_args: Mapping[str, Any] | None = None,
+        client_max_size: int = CLIENT_MAX_SIZE,
+        client_max_fields: int = CLIENT_MAX_FIELDS,
+        loop: asyncio.AbstractEventLoop | None = None,
+        debug: bool = False,
+        handler: Handler | None = None,
+        plugins: Iterable[Any] | None = None,
+    ) -> None:
+        if handler is not None and router is not None:
+            raise TypeError("an application has a handler or a router, both were given")
+        self.logger = logger
+        self.debug = debug
+        self.handler = handler
+        self.handler_args: Mapping[str, Any] = dict(handler_args or {})
+        self.client_max_size = client_max_size
+        self.client_max_fields = client_max_fields
+        self.plugins: PluginManager = make_manager(plugins)
+        self._app_state = AppState.OPEN
+        self._state: dict[str | AppKey[Any], Any] = {}
+        self._router = router
+        self._subapps: list[Application] = []
+        self._pipeline: Pipeline | None = None
+        self._contexts = AsyncExitStack()
+        self._lifespans = AsyncExitStack()
+        self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
+        self._cleanup_ctx: FrozenList[Callable[[Application], Any]] = FrozenList()
+        self._on_startup: Signal[Application] = Signal(self)
+        self._on_shutdown: Signal[Application] = Signal(self)
+        self._on_cleanup: Signal[Application] = Signal(self)
+        self._on_response_prepare: Signal[Any, Any] = Signal(self)
+        if router is not None:
+            router.post_init(self)
+        self.plugins.call_all("corelet_configure", app=self)
+
+    # What may be registered.
+
+    @property
+    def router(self) -> AbstractRouter:
+        """What finds the handler of a request.
+
+        Raises:
+            MissingPluginError: no routing plugin is installed.
+            PluginConflictError: two plugins make one.
+            RuntimeError: the application has a handler in place of a router.
+        """
+        if self._router is None:
+            self._router = self._make_router()
+        return self._router
+
+    def _make_router(self) -> AbstractRouter:
+        if self.handler is not None:
+            raise RuntimeError("an application made with a handler has no router")
+        router: AbstractRouter | None = self.plugins.call_one("corelet_make_router", app=self)
+        if router is None:
+            raise missing_plugin("app.router")
+        router.post_init(self)
+        return router
+
+    def add_routes(self, routes: Iterable[Any]) -> list[Any]:
+        """Add route definitions, such as a RouteTableDef; the routes made of them."""
+        added: list[Any] = cast("Any", self.router).add_routes(routes)
+        return added
+
+    def add_subapp(self, prefix: str, subapp: Application) -> Any:
+        """Mount an application under a path prefix; the resource that stands for it.
+
+        Raises:
+            MissingPluginError: no plugin mounts applications.
+        """
+        return self._mount("app.add_subapp", prefix, subapp)
+
+    def add_domain(self, domain: str, subapp: Application) -> Any:
+        """Mount an application under a domain; the resource that stands for it.
+
+        Raises:
+            MissingPluginError: no plugin mounts applications.
+        """
+        return self._mount("app.add_domain", domain, subapp)
+
+    def _mount(self, port: str, where: str, subapp: Application) -> Any:
+        self._check_is_open(port)
+        resource = self.plugins.call_one("corelet_mount", app=self, where=where, subapp=subapp)
+        if resource is None:
+            raise missing_plugin(port)
+        self._subapps.append(subapp)
+        return resource
+
+    @property
+    def subapps(self) -> tuple[Application, ...]:
+        """The applications mounted in this one."""
+        return tuple(self._subapps)
+
+    def iter_apps(self) -> Iterator[Application]:
+        """This application and all mounted in it, outer ones first."""
+        yield self
+        for subapp in self._subapps:
+            yield from subapp.iter_apps()
+
+    @property
+    def middlewares(self) -> FrozenList[Middleware]:
+        """What stands between server and handlers, outermost first."""
+        return self._middlewares
+
+    @property
+    def on_startup(self) -> Signal[Application]:
+        """Called with the application when it starts."""
+        return self._on_startup
+
+    @property
+    def on_shutdown(self) -> Signal[Application]:
+        """Called with the application when a stop has begun; answers in progress may still go on."""
+        return self._on_shutdown
+
+    @property
+    def on_cleanup(self) -> Signal[Application]:
+        """Called with the application when the last answer has ended."""
+        return self._on_cleanup
+
+    @property
+    def on_response_prepare(self) -> Signal[Any, Any]:
+        """Called with request and response before the head of every response is sent."""
+        return self._on_response_prepare
+
+    @property
+    def cleanup_ctx(self) -> FrozenList[Callable[[Application], Any]]:
+        """Async generator functions, or functions that return async context managers, around the application's life."""
+        return self._cleanup_ctx
+
+    # Its life.
+
+    @property
+    def state(self) -> AppState:
+        """How far this application is."""
+        return self._app_state
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing more can be registered."""
+        return self._pipeline is not None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What answers requests; only once the application is frozen."""
+        if self._pipeline is None:
+            raise RuntimeError(f"{self!r} is not frozen: await app.startup() first, or serve it by an AppRunner")
+        return self._pipeline
+
+    def freeze(self) -> None:
+        """Take no more registrations and make the pipeline; a second call does nothing."""
+        if self._pipeline is not None:
+            return
+        for subapp in self._subapps:
+            subapp.freeze()
+        for registered in (
+            self._middlewares,
+            self._cleanup_ctx,
+            self._on_startup,
+            self._on_shutdown,
+            self._on_cleanup,
+            self._on_response_prepare,
+        ):
+            registered.freeze()
+        if self.handler is None:
+            self.router.freeze()
+        self._pipeline = Pipeline(self)
+        self._app_state = AppState.FROZEN
+
+    async def startup(self) -> None:
+        """Start: lifespans of plugins, contexts, ``on_startup``, mounted applications; then freeze.
+
+        What was started is cleaned up again where a later step fails.
+
+        Raises:
+            RuntimeError: it was started before.
+        """
+        if self._app_state not in (AppState.OPEN, AppState.FROZEN):
+            raise RuntimeError(f"{self!r} was started before: an application lives once")
+        try:
+            await self._start()
+        except BaseException:
+            self._app_state = AppState.STOPPED
+            await self._contexts.aclose()
+            await self._lifespans.aclose()
+            raise
+        self._app_state = AppState.RUNNING
+
+    async def _start(self) -> None:
+        for lifespan in self.plugins.call_all("corelet_lifespan", app=self):
+            await self._lifespans.enter_async_context(lifespan)
+        self._cleanup_ctx.freeze()
+        for context in self._cleanup_ctx:
+            await self._contexts.enter_async_context(_make_context(context, self))
+        self._on_startup.freeze()
+        await self._on_startup.send(self)
+        for subapp in self._subapps:
+            await subapp.startup()
+        self.freeze()
+
+    async def shutdown(self) -> None:
+        """Say that a stop has begun: ``on_shutdown``, outer applications first."""
+        if self._app_state is not AppState.RUNNING:
+            return
+        await self._on_shutdown.send(self)
+        for subapp in self._subapps:
+            await subapp.shutdown()
+
+    async def cleanup(self) -> None:
+        """Clean up: mounted applications, contexts in reverse, ``on_cleanup``, lifespans in reverse; each though another fails.
+
+        Raises:
+            CleanupError: several steps failed; one alone raises what it raised.
+        """
+        if self._app_state is not AppState.RUNNING:
+            return
+        self._app_state = AppState.STOPPED
+        steps: list[Callable[[], Awaitable[Any]]] = [subapp.cleanup for subapp in reversed(self._subapps)]
+        steps += [self._contexts.aclose, lambda: self._on_cleanup.send(self), self._lifespans.aclose]
+        errors: list[BaseException] = []
+        for step in steps:
+            try:
+                await step()
+            except Exception as exc:
+                errors.append(exc)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise CleanupError(f"{len(errors)} steps of the clean-up failed", errors)
+
+    # State.
+
+    def _check_is_open(self, what: str) -> None:
+        if self._app_state in (AppState.RUNNING, AppState.STOPPED) or self._pipeline is not None:
+            raise RuntimeError(f"{what} on an application that has started: do it before, or in an on_startup handler")
+
+    @overload
+    def __getitem__(self, key: AppKey[_T]) -> _T: ...
+
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+
+    def __getitem__(self, key: str | AppKey[_T]) -> Any:
+        return self._state[key]
+
+    @overload
+    def __setitem__(self, key: AppKey[_T], value: _T) -> None: ...
+
+    @overload
+    def __setitem__(self, key: str, value: Any) -> None: ...
+
+    def __setitem__(self, key: str | AppKey[_T], value: Any) -> None:
+        self._check_is_open(f"setting {key!r}")
+        self._state[key] = value
+
+    def __delitem__(self, key: str | AppKey[_T]) -> None:
+        self._check_is_open(f"deleting {key!r}")
+        del self._state[key]
+
+    @overload  # type: ignore[override]  # the key's type gives the value's
+    def get(self, key: AppKey[_T], default: None = None) -> _T | None: ...
+
+    @overload
+    def get(self, key: AppKey[_T], default: _D) -> _T | _D: ...
+
+    @overload
+    def get(self, key: str, default: Any = None) -> Any: ...
+
+    def get(self, key: str | AppKey[_T], default: Any = None) -> Any:
+        """Get a value of the state, or ``default``."""
+        return self._state.get(key, default)
+
+    def __len__(self) -> int:
+        return len(self._state)
+
+    def __iter__(self) -> Iterator[str | AppKey[Any]]:
+        return iter(self._state)
+
+    def __bool__(self) -> bool:
+        return True
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._app_state.value} 0x{id(self):x}>"
+
+
+def _make_context(context: Callable[[Application], Any], app: Application) -> AbstractAsyncContextManager[Any]:
+    if inspect.isasyncgenfunction(context):
+        return asynccontextmanager(cast("Callable[[Application], AsyncIterator[Any]]", context))(app)
+    made = context(app)
+    if hasattr(made, "__aenter__"):
+        return cast("AbstractAsyncContextManager[Any]", made)
+    if hasattr(made, "__anext__"):
+        return asynccontextmanager(lambda _: cast("AsyncIterator[Any]", made))(app)
+    raise TypeError(f"{context!r} in cleanup_ctx gave {made!r}, expected an async generator or async context manager")

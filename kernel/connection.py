@@ -1,0 +1,730 @@
+"""One server connection: the order of answers, keep-alive, back-pressure, deadlines, upgrade.
+
+The connection pulls one message at a time out of its parser, so that answers leave in the order of the requests
+and no more than one handler runs. What was read beyond that waits in the parser, and reading stops where it is much.
+
+``deadline`` is when the connection is looked at next: the server's one timer compares it with its clock and calls
+:meth:`Connection.expire`. What it stands for follows from the state:
+
+    head of the first request, from the start      Deadlines.head_seconds
+    between requests                               Deadlines.keepalive_seconds
+    head of a later request                        Deadlines.head_seconds
+    body, while reading isn't paused               the bucket of _receive()
+    rest of a body that nobody reads               Deadlines.linger_seconds
+    handler at work, or after an upgrade           never
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from .abc import END_OF_MESSAGE, AbstractConnection, ContentCoding, UpgradedProtocol
+from .errors import RemoteProtocolError, RequestPayloadError
+from .exceptions import HTTPException
+from .hdrs import HttpVersion11
+from .streams import EMPTY_PAYLOAD, StreamReader
+from .wire import RequestParser, make_status_line, serialize_response_head
+
+if TYPE_CHECKING:
+    import logging
+
+    from .abc import AbstractAccessLogger, Handler
+    from .limits import Deadlines, Limits
+    from .pipeline import Slots
+    from .request import BaseRequest
+    from .response import StreamResponse
+    from .wire import RequestHead
+
+NEVER: Final = float("inf")
+#: Answers of a pipelined burst that are joined into one write.
+BURST: Final = 16
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE_FIELD: Final = b"Connection: close\r\n"
+#: Whether a task can start at once, in the callback that makes it. Python 3.12 and later.
+_HAS_EAGER_TASKS: Final = sys.version_info >= (3, 12)
+
+
+class Service:
+    """What the connections of one server share: the handler, settings, the clock and each other.
+
+    Attributes:
+        now: the loop's time at the last tick, in seconds; deadlines are made of it.
+        automatic_fields: Date and Server, as of the last tick.
+        is_stopping: answers say ``Connection: close`` from now on.
+        stalled: those whose peer is behind with reading.
+    """
+
+    handler: Handler
+    request_factory: Callable[[RequestHead, StreamReader, Any], BaseRequest]
+    app: Any
+    slots: Slots
+    limits: Limits
+    deadlines: Deadlines
+    logger: logging.Logger
+    access_logger: AbstractAccessLogger | None
+    client_max_size: int
+    client_max_fields: int
+    read_bufsize: int
+    sends_continue: bool
+    handler_cancellation: bool
+    tcp_keepalive: bool
+    make_task: Callable[[asyncio.AbstractEventLoop, Any], asyncio.Task[Any]]
+    now: float
+    automatic_fields: bytes
+    is_stopping: bool
+    stalled: set[Connection]
+
+    def add(self, connection: Connection) -> None:
+        """Take a connection that has been made."""
+
+    def discard(self, connection: Connection) -> None:
+        """Forget a connection that has been lost."""
+
+
+def start_eager_task(loop: asyncio.AbstractEventLoop, coroutine: Any) -> asyncio.Task[Any]:
+    """Start a coroutine at once, in the running callback; the task is done if it never waited."""
+    return asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg]  # 3.12 and later
+
+
+def start_task(loop: asyncio.AbstractEventLoop, coroutine: Any) -> asyncio.Task[Any]:
+    """Start a coroutine as the loop does, also by its task factory."""
+    return loop.create_task(coroutine)
+
+
+def choose_task_starter(loop: asyncio.AbstractEventLoop) -> Callable[[asyncio.AbstractEventLoop, Any], asyncio.Task[Any]]:
+    """Choose the eager way where the interpreter has it and nobody asked for a task factory."""
+    return start_eager_task if _HAS_EAGER_TASKS and loop.get_task_factory() is None else start_task
+
+
+class Connection(AbstractConnection, asyncio.Protocol):
+    """One server connection; made by a Server for each peer."""
+
+    __slots__ = (
+        "_content",
+        "_continue_sent",
+        "_drain_waiters",
+        "_error",
+        "_gone_waiters",
+        "_has_eof",
+        "_in_head",
+        "_is_corked",
+        "_is_deaf",
+        "_is_reading_paused",
+        "_is_receiving",
+        "_is_writing_paused",
+        "_loop",
+        "_out",
+        "_parser",
+        "_request",
+        "_service",
+        "_stall_deadline",
+        "_stall_size",
+        "_task",
+        "_transport",
+        "_upgraded",
+        "deadline",
+    )
+
+    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
+        self._service = service
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        # Made with the first bytes: thousands of silent connections cost less.
+        self._parser: RequestParser | None = None
+        self._request: BaseRequest | None = None
+        self._task: asyncio.Task[Any] | None = None
+        # The body being received for a handler; None once it is complete, or where nobody wants the rest.
+        self._content: StreamReader | None = None
+        self._is_receiving = False
+        self._continue_sent = False
+        # Why the body of the current request is broken.
+        self._error: Exception | None = None
+        self._in_head = True
+        self._is_deaf = False
+        self._has_eof = False
+        self._is_corked = False
+        self._out: list[bytes] | None = None
+        self._is_reading_paused = False
+        self._is_writing_paused = False
+        self._drain_waiters: list[asyncio.Future[None]] | None = None
+        self._gone_waiters: list[asyncio.Future[None]] | None = None
+        self._upgraded: UpgradedProtocol | None = None
+        self._stall_size = 0
+        self._stall_deadline = NEVER
+        self.deadline = NEVER
+
+    # What requests and responses ask.
+
+    @property
+    def app(self) -> Any:
+        """The application served; None for a bare handler."""
+        return self._service.app
+
+    @property
+    def client_max_size(self) -> int:  # type: ignore[override]  # read-only here
+        """Bytes that ``request.read()`` takes."""
+        return self._service.client_max_size
+
+    @property
+    def client_max_fields(self) -> int:  # type: ignore[override]  # read-only here
+        """Fields that ``request.post()`` takes."""
+        return self._service.client_max_fields
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The socket's transport; None once the connection is lost."""
+        return self._transport
+
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task that runs the handler of the current request."""
+        return asyncio.current_task() if self._task is None else self._task
+
+    @property
+    def automatic_fields(self) -> bytes:
+        """The Date and Server field lines."""
+        return self._service.automatic_fields
+
+    @property
+    def prepare_response(self) -> Callable[[Any, Any], Awaitable[None]] | None:
+        """What runs before the head of every response."""
+        return self._service.slots.prepare_response
+
+    @property
+    def codings(self) -> Mapping[str, ContentCoding]:
+        """The content codings that plugins have registered, by name."""
+        return self._service.slots.codings
+
+    @property
+    def is_writing_paused(self) -> bool:
+        """Whether the peer is behind, so that :meth:`drain` would wait."""
+        return self._is_writing_paused
+
+    def accepts_keep_alive(self, request: Any) -> bool:
+        """Whether the connection can serve another request after this one."""
+        head = request.head
+        if not head.keep_alive or self._service.is_stopping or self._has_eof or self._error is not None:
+            return False
+        # A peer that still waits for 100 may send its body or not: nobody can tell. Source: RFC 9110 section 10.1.1.
+        return not (head.expect_continue and self._is_receiving and not self._continue_sent)
+
+    def send_continue(self) -> None:
+        """Send ``100 Continue``, where the current request waits for it and its body is not here yet."""
+        if self._is_receiving and not self._continue_sent:
+            self._continue_sent = True
+            self.send(_CONTINUE)
+
+    async def read_form(self, request: Any) -> Iterable[tuple[str, Any]] | None:
+        """Read a body by the form reader of its media type; None where no plugin has one."""
+        reader = self._service.slots.form_readers.get(request.content_type)
+        return None if reader is None else await reader.read(request)
+
+    def open_multipart(self, request: Any) -> Any | None:
+        """Open a multipart body for reading part by part; None where no plugin does."""
+        reader = self._service.slots.form_readers.get(request.content_type)
+        return None if reader is None else reader.open(request)
+
+    async def wait_for_disconnection(self) -> None:
+        """Return once the peer has gone or has closed its sending side."""
+        if self._transport is None or self._has_eof:
+            return
+        waiter = self._loop.create_future()
+        if self._gone_waiters is None:
+            self._gone_waiters = []
+        self._gone_waiters.append(waiter)
+        await waiter
+
+    def take_over(self, protocol: UpgradedProtocol) -> None:
+        """Give the connection to another protocol, with the bytes that were read beyond the request.
+
+        Raises:
+            ConnectionResetError: the peer has gone.
+        """
+        if self._transport is None or self._parser is None:
+            raise ConnectionResetError("the peer has gone")
+        rest = self._parser.take_rest()
+        self._uncork()
+        self._parser = None
+        self._upgraded = protocol
+        self.deadline = NEVER
+        if self._is_reading_paused:
+            self.resume_reading()
+        protocol.connection_made(self._transport)
+        if rest:
+            protocol.data_received(rest)
+
+    # Writing.
+
+    def send(self, data: bytes) -> None:
+        """Hand bytes to the transport, at the end of a burst that is being answered."""
+        if self._out is not None:
+            self._out.append(data)
+        elif self._transport is None:
+            raise ConnectionResetError("the peer has gone")
+        else:
+            self._transport.write(data)
+
+    def send_pieces(self, pieces: Iterable[bytes]) -> None:
+        """Hand several bytes over in one write."""
+        if self._out is not None:
+            self._out.extend(pieces)
+        elif self._transport is None:
+            raise ConnectionResetError("the peer has gone")
+        else:
+            self._transport.writelines(pieces)
+
+    def _uncork(self) -> None:
+        """Write what was collected, and collect no more."""
+        out = self._out
+        self._out = None
+        if out and self._transport is not None:
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough; ConnectionResetError once it is gone."""
+        if self._transport is None:
+            raise ConnectionResetError("the peer has gone")
+        if not self._is_writing_paused:
+            return
+        waiter = self._loop.create_future()
+        if self._drain_waiters is None:
+            self._drain_waiters = []
+        self._drain_waiters.append(waiter)
+        await waiter
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is full."""
+        self._is_writing_paused = True
+        self._watch_writing()
+        if self._upgraded is not None:
+            self._upgraded.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The transport's buffer has room again."""
+        self._is_writing_paused = False
+        self._service.stalled.discard(self)
+        self._wake_drain(None)
+        if self._upgraded is not None:
+            self._upgraded.resume_writing()
+        elif self._parser is not None and self._request is None and not self._is_receiving:
+            self._serve()
+
+    def _wake_drain(self, exc: Exception | None) -> None:
+        waiters, self._drain_waiters = self._drain_waiters, None
+        for waiter in waiters or ():
+            if waiter.done():
+                continue
+            if exc is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(exc)
+
+    def _watch_writing(self) -> None:
+        assert self._transport is not None
+        self._stall_size = self._transport.get_write_buffer_size()
+        self._stall_deadline = self._service.now + self._service.deadlines.write_seconds
+        self._service.stalled.add(self)
+
+    def check_writing(self) -> None:
+        """End the connection where the peer has taken no byte for ``Deadlines.write_seconds``; the timer calls it."""
+        transport = self._transport
+        if transport is None:
+            return
+        size = transport.get_write_buffer_size()
+        if size < self._stall_size:
+            self._stall_deadline = self._service.now + self._service.deadlines.write_seconds
+        elif self._service.now >= self._stall_deadline:
+            self._service.logger.debug("peer took no byte for %s s", self._service.deadlines.write_seconds)
+            transport.abort()
+        self._stall_size = size
+
+    # Reading.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: the peer has time for its first head from now on."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._service.add(self)
+        self.deadline = self._service.now + self._service.deadlines.head_seconds
+        notify = self._service.slots.connection_made
+        if notify is not None:
+            notify(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes and do with them what can be done at once."""
+        parser = self._parser
+        if parser is None:
+            if self._upgraded is not None:
+                self._upgraded.data_received(data)
+                return
+            if self._is_deaf:
+                return
+            parser = self._parser = RequestParser(self._service.limits)
+        parser.feed_data(data)
+        if self._is_receiving:
+            self._receive()
+        elif self._request is None:
+            self._serve()
+        elif parser.buffered > self._service.read_bufsize:
+            self.pause_reading()
+
+    def eof_received(self) -> bool | None:
+        """Take the end of what the peer sends; it may still wait for an answer. Source: RFC 9112 section 9.6."""
+        transport = self._transport
+        if self._upgraded is not None:
+            return self._upgraded.eof_received()
+        if transport is None:
+            return None
+        self._has_eof = True
+        self._wake_gone()
+        if self._parser is not None:
+            self._parser.feed_eof()
+        if self._is_receiving:
+            self._receive()
+        if self._service.handler_cancellation and self._task is not None:
+            self._task.cancel()
+        if self._request is None:
+            return None
+        # A TLS transport can't be open in one direction.
+        return transport.get_extra_info("sslcontext") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End: wake everybody who waits for the peer."""
+        self._service.discard(self)
+        self._transport = None
+        self._parser = None
+        self._is_deaf = True
+        self._out = None
+        self.deadline = NEVER
+        gone = ConnectionResetError("the peer has gone")
+        self._fail_content(gone)
+        self._wake_drain(gone)
+        self._wake_gone()
+        if self._upgraded is not None:
+            self._upgraded.connection_lost(exc)
+        elif self._service.handler_cancellation and self._task is not None:
+            self._task.cancel()
+        notify = self._service.slots.connection_lost
+        if notify is not None:
+            notify(self, exc)
+
+    def _wake_gone(self) -> None:
+        waiters, self._gone_waiters = self._gone_waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def pause_reading(self) -> None:
+        """Read no more: the handler is behind. The peer can't be slow meanwhile."""
+        if self._is_reading_paused or self._transport is None:
+            return
+        self._is_reading_paused = True
+        self._transport.pause_reading()
+        if self._is_receiving:
+            self.deadline = NEVER
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self._is_reading_paused or self._transport is None:
+            return
+        self._is_reading_paused = False
+        self._transport.resume_reading()
+        if self._is_receiving:
+            self.deadline = self._service.now + self._service.deadlines.body_grace_seconds
+
+    # Serving.
+
+    def _serve(self) -> None:
+        """Answer what has been read, until a handler waits or nothing is left."""
+        self._out = []
+        while self._request is None and not self._is_receiving and not self._is_writing_paused:
+            parser = self._parser
+            if parser is None:
+                break
+            try:
+                head = parser.next_event()
+            except RemoteProtocolError as exc:
+                self._refuse(exc)
+                break
+            if head is None:
+                self._wait_for_head(parser)
+                break
+            self._start(parser, head)  # type: ignore[arg-type]  # a head is all that can stand between messages
+            if self._out is not None and len(self._out) >= BURST:
+                self._uncork()
+                self._out = []
+        self._uncork()
+
+    def _wait_for_head(self, parser: RequestParser) -> None:
+        if self._has_eof:
+            self._close()
+            return
+        if self._is_reading_paused:
+            self.resume_reading()
+        if not self._in_head and not parser.is_idle:
+            self._in_head = True
+            self.deadline = self._service.now + self._service.deadlines.head_seconds
+
+    def _start(self, parser: RequestParser, head: RequestHead) -> None:
+        service = self._service
+        self._in_head = False
+        self.deadline = NEVER
+        content = EMPTY_PAYLOAD
+        if head.has_body:
+            content = self._content = StreamReader(self, service.read_bufsize)
+            self._is_receiving = True
+            self._continue_sent = False
+            self.deadline = service.now + service.deadlines.body_grace_seconds
+            self._receive()
+            if self._error is not None:
+                self._refuse(self._error)
+                return
+        else:
+            parser.next_event()
+        request = self._request = service.request_factory(head, content, self)
+        if service.slots.request_started is not None:
+            service.slots.request_started(request)
+        if service.sends_continue and head.expect_continue:
+            self.send_continue()
+        task = service.make_task(self._loop, self._answer(request))
+        if not task.done():
+            self._task = task
+            task.add_done_callback(self._end_task)
+
+    def _receive(self) -> None:
+        """Hand on what has come of the body. Each byte buys the peer time: the least rate is a leaking bucket."""
+        service = self._service
+        parser = self._parser
+        if parser is None:
+            return
+        try:
+            while True:
+                event = parser.next_event()
+                if event is None:
+                    return
+                if event is END_OF_MESSAGE:
+                    break
+                assert isinstance(event, bytes)
+                if self._content is None:
+                    continue
+                if self.deadline != NEVER:
+                    earned = self.deadline + len(event) / service.deadlines.body_bytes_per_second
+                    self.deadline = min(earned, service.now + service.deadlines.body_grace_seconds)
+                self._content.feed_data(event)
+        except RemoteProtocolError as exc:
+            self._break_body(exc)
+            return
+        content, self._content = self._content, None
+        self._is_receiving = False
+        self.deadline = NEVER
+        if content is not None:
+            content.feed_eof()
+        elif self._request is None:
+            self._rest()
+            if self._out is None:
+                self._serve()
+
+    def _break_body(self, error: RemoteProtocolError) -> None:
+        """The body can't be received any more: whoever reads it gets an error, and the connection ends."""
+        self._error = error
+        self._is_deaf = True
+        self._parser = None
+        self._is_receiving = False
+        self.deadline = NEVER
+        if self._content is None:
+            self._close()
+            return
+        failure = RequestPayloadError(str(error))
+        failure.__cause__ = error
+        self._fail_content(failure)
+
+    def _fail_content(self, exc: Exception) -> None:
+        content, self._content = self._content, None
+        self._is_receiving = False
+        if content is not None:
+            content.set_exception(exc)
+
+    async def _answer(self, request: BaseRequest) -> None:
+        """Run the handler and send what it gives; the whole of one request's task."""
+        service = self._service
+        started = self._loop.time() if service.access_logger is not None else 0.0
+        data = None
+        response: StreamResponse | None
+        try:
+            response = await service.handler(request)
+            try:
+                render = response.render  # type: ignore[union-attr]  # checked by the except clause
+            except AttributeError:
+                raise TypeError(f"the handler of {request!r} returned {response!r}, expected a response") from None
+            if service.slots.prepare_response is None and request.response is None:
+                data = render(request)
+        except BaseException as exc:
+            response = self._make_response(request, exc)
+        if data is not None:
+            if self._out is not None:
+                self._out.append(data)
+            elif self._transport is not None:
+                self._transport.write(data)
+        elif response is not None:
+            response = await self._send(request, response)
+        if service.access_logger is not None and response is not None:
+            service.access_logger.log(request, response, self._loop.time() - started)
+        self._end(request, response)
+
+    def _make_response(self, request: BaseRequest, exc: BaseException) -> StreamResponse | None:
+        """Make an answer of an exception from a handler; None where the connection has to end instead."""
+        service = self._service
+        if isinstance(exc, HTTPException):
+            return exc
+        if isinstance(exc, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                return None
+        elif not isinstance(exc, Exception):
+            raise exc
+        if self._transport is None:
+            service.logger.debug("%r ended after the peer had gone", request, exc_info=exc)
+            return None
+        if self._error is not None and isinstance(exc, RequestPayloadError):
+            exc = self._error
+        else:
+            service.logger.error("Error handling request %r", request, exc_info=exc)
+        return service.slots.render_error(exc, request)
+
+    async def _send(self, request: BaseRequest, response: StreamResponse) -> StreamResponse | None:
+        """Send a response step by step; what was sent at last, or None where the connection has to end."""
+        try:
+            await self._send_steps(request, response)
+        except ConnectionResetError:
+            return None
+        except BaseException as exc:
+            return self._send_instead(request, exc)
+        return response
+
+    async def _send_steps(self, request: BaseRequest, response: StreamResponse) -> None:
+        if request.response is not None and request.response is not response:
+            raise RuntimeError(f"{request!r} was being answered by {request.response!r} when its handler gave {response!r}")
+        await response.prepare(request)
+        await response.write_eof()
+
+    def _send_instead(self, request: BaseRequest, exc: BaseException) -> StreamResponse | None:
+        """Send an error where nothing has been sent yet. A body that was begun can only be cut off."""
+        response = self._make_response(request, exc)
+        if response is None or request.response is not None:
+            return None
+        data = response.render(request)
+        if data is None:
+            return None
+        self.send(data)
+        return response
+
+    def _end(self, request: BaseRequest, response: StreamResponse | None) -> None:
+        """The answer has been handed over: go on with the connection or end it."""
+        self._request = None
+        self._task = None
+        notify = self._service.slots.request_finished
+        if notify is not None:
+            notify(request, response)
+        if self._transport is None:
+            return
+        if response is None and self._upgraded is None:
+            self._transport.abort()
+        elif self._upgraded is not None:
+            self._close(lingers=False)
+        elif response is None or not response.keep_alive:
+            self._close()
+        elif self._is_receiving:
+            self._drop_rest()
+        else:
+            self._rest(request.head)
+
+    def _drop_rest(self) -> None:
+        """Read the rest of a body that its handler left, within bounds, so that the next request can be read."""
+        self._content = None
+        self.resume_reading()
+        self.deadline = self._service.now + self._service.deadlines.linger_seconds
+
+    def _rest(self, head: RequestHead | None = None) -> None:
+        self.deadline = self._service.now + self._service.deadlines.keepalive_seconds
+        if self._parser is not None:
+            self._parser.resume()
+
+    def _end_task(self, task: asyncio.Task[Any]) -> None:
+        """Go on after a handler that waited."""
+        if not task.cancelled() and task.exception() is not None:
+            self._service.logger.error("Unhandled error of a connection", exc_info=task.exception())
+            self.abort()
+        elif self._parser is not None and self._request is None and not self._is_receiving:
+            self._serve()
+
+    # Ending.
+
+    def expire(self) -> None:
+        """The deadline has come; the timer calls it."""
+        deadlines = self._service.deadlines
+        if self._is_deaf:
+            self.abort()
+        elif self._is_receiving and self._content is not None:
+            rate = deadlines.body_bytes_per_second
+            self._break_body(RemoteProtocolError(f"the body came slower than {rate} bytes a second", 408))
+        elif self._is_receiving or self._parser is None or self._parser.is_idle:
+            self._close(lingers=False)
+        else:
+            self._refuse(RemoteProtocolError(f"the head took longer than {deadlines.head_seconds} s", 408))
+
+    def _refuse(self, error: Exception) -> None:
+        """Answer bytes that are no request, and end. What was read before them has been answered."""
+        slots = self._service.slots
+        response: Any = slots.render_error(error, None)
+        body = response.body if isinstance(response.body, bytes) else b""
+        status_line = make_status_line(HttpVersion11, response.status, response.reason)
+        fields = self._service.automatic_fields + _CLOSE_FIELD
+        self.send(serialize_response_head(status_line, response.headers, None, len(body), fields, body))
+        if slots.request_refused is not None:
+            slots.request_refused(response.status, str(error))
+        self._close(lingers=True)
+
+    def _close(self, lingers: bool | None = None) -> None:
+        """Close when everything has been written; a peer that may still be sending is let finish for a while.
+
+        Closing with unread bytes would reset the connection and could destroy the answer. Source: RFC 9112 section 9.6.
+        """
+        transport = self._transport
+        if transport is None:
+            return
+        if lingers is None:
+            parser = self._parser
+            lingers = self._is_receiving or self._error is not None or (parser is not None and parser.buffered > 0)
+        self._parser = None
+        self._content = None
+        self._is_receiving = False
+        self._is_deaf = True
+        self._uncork()
+        if transport.get_write_buffer_size():
+            self._watch_writing()
+        if self._has_eof or not lingers or not transport.can_write_eof():
+            self.deadline = NEVER
+            transport.close()
+            return
+        self.deadline = self._service.now + self._service.deadlines.linger_seconds
+        transport.write_eof()
+        if self._is_reading_paused:
+            self.resume_reading()
+
+    def close_idle(self) -> None:
+        """Close unless a request is being read or answered."""
+        if self._request is None and not self._is_receiving and (self._parser is None or self._parser.is_idle):
+            self._close()
+
+    def cancel(self) -> None:
+        """Cancel the handler at work; the connection ends with it."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def abort(self) -> None:
+        """End at once; what hasn't been written is lost."""
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,278 @@
+"""Freeze what an application and its plugins handed over: into slots, and one callable for each route.
+
+Plugins are asked here and nowhere later: while a request is answered no hook is called. A slot is None, or one callable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from .abc import ContentCoding, FormReader, Instrument
+from .error_renderer import make_error_renderer
+from .errors import PluginConflictError
+
+if TYPE_CHECKING:
+    import logging
+
+    from .abc import AbstractAccessLogger, AbstractMatchInfo, Handler, Middleware
+    from .app import Application
+    from .plugins import PluginManager
+    from .request import Request
+    from .response import Response, StreamResponse
+
+PrepareHook = Callable[[Any, Any], Awaitable[None]]
+ErrorRenderer = Callable[[BaseException, Any], "Response"]
+
+_EVENTS: Final = (
+    "connection_made",
+    "connection_lost",
+    "request_started",
+    "request_finished",
+    "request_refused",
+)
+
+
+class CodingRegistry:
+    """Content codings by name; what ``corelet_register_codings`` gets."""
+
+    def __init__(self) -> None:
+        self._codings: dict[str, ContentCoding] = {}
+
+    @property
+    def codings(self) -> Mapping[str, ContentCoding]:
+        """The codings registered so far."""
+        return self._codings
+
+    def add(self, coding: ContentCoding) -> None:
+        """Register a coding under its name.
+
+        Raises:
+            PluginConflictError: the name is taken.
+        """
+        taken = self._codings.setdefault(coding.name, coding)
+        if taken is not coding:
+            raise PluginConflictError(f"content coding {coding.name!r} is registered twice: by {taken!r} and {coding!r}")
+
+
+class FormReaderRegistry:
+    """Form readers by media type; what ``corelet_register_form_readers`` gets."""
+
+    def __init__(self) -> None:
+        self._readers: dict[str, FormReader] = {}
+
+    @property
+    def readers(self) -> Mapping[str, FormReader]:
+        """The readers registered so far."""
+        return self._readers
+
+    def add(self, media_type: str, reader: FormReader) -> None:
+        """Register the reader of a media type, in lower case.
+
+        Raises:
+            PluginConflictError: the media type is taken.
+        """
+        taken = self._readers.setdefault(media_type, reader)
+        if taken is not reader:
+            raise PluginConflictError(f"media type {media_type!r} has two form readers: {taken!r} and {reader!r}")
+
+
+class Slots:
+    """What a server asks while it answers; a bare handler has these defaults.
+
+    Attributes:
+        prepare_response: runs before the head of every response, or None.
+        render_error: makes a response of an error.
+        access_logger: what a plugin logs by, or None for the server's own choice.
+    """
+
+    prepare_response: PrepareHook | None = None
+    render_error: ErrorRenderer
+    access_logger: AbstractAccessLogger | None = None
+    connection_made: Callable[..., None] | None = None
+    connection_lost: Callable[..., None] | None = None
+    request_started: Callable[..., None] | None = None
+    request_finished: Callable[..., None] | None = None
+    request_refused: Callable[..., None] | None = None
+
+    def __init__(self, debug: bool = False) -> None:
+        self.render_error = make_error_renderer(debug)
+
+    @property
+    def codings(self) -> Mapping[str, ContentCoding]:
+        """Content codings by name."""
+        return {}
+
+    @property
+    def form_readers(self) -> Mapping[str, FormReader]:
+        """Form readers by media type."""
+        return {}
+
+
+class Pipeline(Slots):
+    """The slots of an application, and the handler of its requests.
+
+    Args:
+        app: the application, with everything registered.
+    """
+
+    def __init__(self, app: Application) -> None:
+        super().__init__(app.debug)
+        self._app = app
+        self._manager: PluginManager = app.plugins
+        self._chains: dict[Any, Handler] = {}
+        self._codings: CodingRegistry | None = None
+        self._form_readers: FormReaderRegistry | None = None
+        self.prepare_response = _make_prepare_hook(app, self._manager.call_all("corelet_prepare_response", app=app))
+        self.access_logger = self._manager.call_one("corelet_make_access_logger", app=app)
+        self._set_error_renderer()
+        self._set_instruments()
+        self.handle: Handler = self._make_handle()
+
+    def _set_error_renderer(self) -> None:
+        renderer = self._manager.call_one("corelet_make_error_renderer", app=self._app)
+        if renderer is not None:
+            self.render_error = renderer
+
+    def _set_instruments(self) -> None:
+        instruments = self._manager.call_all("corelet_instrument", app=self._app)
+        for event in _EVENTS:
+            setattr(self, event, _make_event_slot(event, instruments, self._app.logger))
+
+    @property
+    def codings(self) -> Mapping[str, ContentCoding]:
+        """Content codings by name; plugins are asked when this is first read."""
+        if self._codings is None:
+            self._codings = CodingRegistry()
+            self._manager.call_all("corelet_register_codings", codings=self._codings)
+        return self._codings.codings
+
+    @property
+    def form_readers(self) -> Mapping[str, FormReader]:
+        """Form readers by media type; plugins are asked when this is first read."""
+        if self._form_readers is None:
+            self._form_readers = FormReaderRegistry()
+            self._manager.call_all("corelet_register_form_readers", readers=self._form_readers)
+        return self._form_readers.readers
+
+    def _make_handle(self) -> Handler:
+        app = self._app
+        if app.handler is not None:
+            return self._wrap(_add_middlewares(app.handler, app.middlewares), self._ask_wrappers(None))
+        router = app.router
+        self._wrappers = {route: self._ask_wrappers(route) for route in router.routes()}
+        self._error_wrappers = self._ask_wrappers(None)
+        resolve = router.resolve
+        chains = self._chains
+        make_chain = self._make_chain
+        is_nested = bool(app.subapps)
+
+        async def handle(request: Request) -> StreamResponse:
+            match = await resolve(request)
+            request.match_info = match
+            if request.head.expect_continue and match.http_exception is None:
+                refusal = await _answer_expectation(request, match)
+                if refusal is not None:
+                    return refusal
+            key = (match.apps, match.route) if is_nested else match.route
+            handler = chains.get(key) or make_chain(key, match)
+            response: StreamResponse = await handler(request)
+            return response
+
+        return handle
+
+    def _make_chain(self, key: Any, match: AbstractMatchInfo) -> Handler:
+        handler: Handler = match.handler
+        apps = match.apps
+        for app in reversed(apps):
+            handler = _add_middlewares(handler, app.middlewares)
+            if len(apps) > 1:
+                handler = _enter_app(app, handler)
+        handler = self._wrap(handler, self._get_wrappers(match))
+        self._chains[key] = handler
+        return handler
+
+    def _get_wrappers(self, match: AbstractMatchInfo) -> list[Callable[[Handler], Handler]]:
+        if match.http_exception is not None:
+            return self._error_wrappers
+        if match.route not in self._wrappers:
+            self._wrappers[match.route] = self._ask_wrappers(match.route)
+        return self._wrappers[match.route]
+
+    def _ask_wrappers(self, route: Any) -> list[Callable[[Handler], Handler]]:
+        return self._manager.call_all("corelet_wrap_handler", app=self._app, route=route)
+
+    @staticmethod
+    def _wrap(handler: Handler, wrappers: list[Callable[[Handler], Handler]]) -> Handler:
+        for wrapper in reversed(wrappers):
+            handler = wrapper(handler)
+        return handler
+
+
+def _add_middlewares(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:
+    for middleware in reversed(tuple(middlewares)):
+        handler = _bind(middleware, handler)
+    return handler
+
+
+def _bind(middleware: Middleware, handler: Handler) -> Handler:
+    # Bound by position, so that a middleware may name its parameters as it likes; no coroutine of our own between.
+    return lambda request: middleware(request, handler)
+
+
+def _enter_app(app: Any, handler: Handler) -> Handler:
+    async def enter(request: Request) -> Any:
+        match = request.match_info
+        outer = match.current_app
+        match.current_app = app
+        try:
+            return await handler(request)
+        finally:
+            match.current_app = outer
+
+    return enter
+
+
+async def _answer_expectation(request: Request, match: AbstractMatchInfo) -> StreamResponse | None:
+    """Answer ``Expect: 100-continue`` by the route's own handler, or go on. Source: RFC 9110 section 10.1.1."""
+    if match.expect_handler is None:
+        request.connection.send_continue()
+        return None
+    response: StreamResponse | None = await match.expect_handler(request)
+    return response
+
+
+def _make_prepare_hook(app: Application, hooks: list[PrepareHook]) -> PrepareHook | None:
+    if not hooks and not any(member.on_response_prepare for member in app.iter_apps()):
+        return None
+
+    async def prepare(request: Request, response: StreamResponse) -> None:
+        for hook in hooks:
+            await hook(request, response)
+        apps = (app,) if request.match_info is None else request.match_info.apps
+        for member in apps:
+            await member.on_response_prepare.send(request, response)
+
+    return prepare
+
+
+def _make_event_slot(
+    event: str, instruments: Iterable[Instrument], logger: logging.Logger
+) -> Callable[..., None] | None:
+    watchers = [
+        getattr(instrument, event)
+        for instrument in instruments
+        if getattr(type(instrument), event) is not getattr(Instrument, event)
+    ]
+    if not watchers:
+        return None
+
+    def notify(*arguments: Any) -> None:
+        for watch in tuple(watchers):
+            try:
+                watch(*arguments)
+            except Exception:
+                watchers.remove(watch)
+                logger.exception("%s of instrument %r failed and is called no more", event, watch.__self__)
+
+    return notify

@@ -1,0 +1,596 @@
+"""Requests: a lazy view of one parsed head and of the body behind it.
+
+Making a request touches nothing but the head; header map, URL, query and cookies are made when first asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
+from yarl import URL
+
+from . import hdrs
+from .cookies import parse_cookie_header
+from .errors import missing_plugin
+from .exceptions import HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
+from .fields import (
+    ETag,
+    parse_content_type,
+    parse_etags,
+    parse_forwarded,
+    parse_http_date,
+    parse_range,
+    parse_urlencoded,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .abc import AbstractConnection, AbstractMatchInfo, UpgradedProtocol
+    from .hdrs import HttpVersion
+    from .keys import AppKey, RequestKey
+    from .response import StreamResponse
+    from .streams import StreamReader
+    from .wire import RequestHead
+
+_OCTET_STREAM: Final = "application/octet-stream"
+_URLENCODED: Final = "application/x-www-form-urlencoded"
+_PERCENT: Final = re.compile("%[0-9A-Fa-f]{2}")
+_UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_NOT_GIVEN: Final[Any] = object()
+
+
+class ChainMapProxy(Mapping["str | AppKey[Any]", Any]):
+    """A read-only view of several mappings, the first one that has a key wins."""
+
+    __slots__ = ("_maps",)
+
+    def __init__(self, maps: Iterable[Mapping[Any, Any]]) -> None:
+        self._maps = tuple(maps)
+
+    def __getitem__(self, key: str | AppKey[Any]) -> Any:
+        for mapping in self._maps:
+            if key in mapping:
+                return mapping[key]
+        raise KeyError(key)
+
+    def __len__(self) -> int:
+        return len(set().union(*self._maps))
+
+    def __iter__(self) -> Iterator[str | AppKey[Any]]:
+        return iter(set().union(*self._maps))
+
+    def __bool__(self) -> bool:
+        return any(self._maps)
+
+    def __repr__(self) -> str:
+        return f"ChainMapProxy({', '.join(map(repr, self._maps))})"
+
+
+class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
+    """One request as a handler sees it; also a mapping for data that middlewares leave for handlers.
+
+    Args:
+        head: the parsed head.
+        content: the body.
+        connection: where it came from.
+    """
+
+    POST_METHODS: Final = frozenset({"PATCH", "POST", "PUT", "TRACE", "DELETE"})
+
+    #: The parsed head.
+    head: RequestHead
+    #: The body as a stream; empty where there is none.
+    content: StreamReader
+    #: The connection that the request came by.
+    connection: AbstractConnection
+    #: The method, as sent.
+    method: str
+    #: The path that routers match, without query: percent-encoded, normalised by RFC 3986 section 6.2.2.
+    match_path: str
+    #: The response that has been started for this request.
+    response: StreamResponse | None = None
+
+    # What is made when first asked for.
+    _state: dict[Any, Any] | None = None
+    _headers: CIMultiDictProxy[str] | None = None
+    _rel_url: URL | None = None
+    _query: MultiDictProxy[str] | None = None
+    _cookies: Mapping[str, str] | None = None
+    _read_bytes: bytes | None = None
+    _post: MultiDictProxy[Any] | None = None
+    # What clone() has set.
+    _scheme: str | None = None
+    _host: str | None = None
+    _remote: str | None = None
+    _client_max_size: int | None = None
+    _client_max_fields: int | None = None
+
+    def __init__(self, head: RequestHead, content: StreamReader, connection: AbstractConnection) -> None:
+        self.head = head
+        self.content = content
+        self.connection = connection
+        self.method = head.method
+        self.match_path = head.path if head.is_plain else _normalize_path(head.path)
+
+    def clone(
+        self,
+        *,
+        method: str = _NOT_GIVEN,
+        rel_url: str | URL = _NOT_GIVEN,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = _NOT_GIVEN,
+        scheme: str = _NOT_GIVEN,
+        host: str = _NOT_GIVEN,
+        remote: str = _NOT_GIVEN,
+        client_max_size: int = _NOT_GIVEN,
+        client_max_fields: int = _NOT_GIVEN,
+    ) -> Self:
+        """Make a request like this one with some parts replaced; both share the body and the data.
+
+        Raises:
+            RuntimeError: the body has been read.
+        """
+        if self._read_bytes is not None:
+            raise RuntimeError("clone() after the body was read: clone the request before that")
+        new = type(self)(self.head, self.content, self.connection)
+        new.__dict__.update(self.__dict__)
+        if self._state is None:
+            self._state = new._state = {}
+        if method is not _NOT_GIVEN:
+            new.method = method
+        if rel_url is not _NOT_GIVEN:
+            new._set_rel_url(URL(rel_url))
+        if headers is not _NOT_GIVEN:
+            new._headers = CIMultiDictProxy(CIMultiDict(headers))
+            new._cookies = None
+        replaced = {
+            "_scheme": scheme,
+            "_host": host,
+            "_remote": remote,
+            "_client_max_size": client_max_size,
+            "_client_max_fields": client_max_fields,
+        }
+        new.__dict__.update({name: value for name, value in replaced.items() if value is not _NOT_GIVEN})
+        return new
+
+    def _set_rel_url(self, url: URL) -> None:
+        self._rel_url = url
+        self._query = None
+        self.match_path = url.raw_path
+
+    # Where it came from.
+
+    @property
+    def protocol(self) -> AbstractConnection:
+        """The connection, under aiohttp's name."""
+        return self.connection
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The socket's transport; None once the peer has gone."""
+        return self.connection.transport
+
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task that runs the handler."""
+        return self.connection.task
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The running event loop."""
+        return asyncio.get_running_loop()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Get a fact about the transport: "peername", "sockname", "ssl_object", ...; ``default`` where there is none."""
+        transport = self.connection.transport
+        return default if transport is None else transport.get_extra_info(name, default)
+
+    @property
+    def remote(self) -> str | None:
+        """The peer's address; a proxy's where one is between. None on a Unix socket."""
+        if self._remote is not None:
+            return self._remote
+        peername = self.get_extra_info("peername")
+        return str(peername[0]) if isinstance(peername, tuple) else None
+
+    @property
+    def secure(self) -> bool:
+        """Whether :attr:`scheme` is "https"."""
+        return self.scheme == "https"
+
+    @property
+    def scheme(self) -> str:
+        """ "https" over TLS, else "http"; what the peer claims in its target or fields has no say."""
+        if self._scheme is not None:
+            return self._scheme
+        return "http" if self.get_extra_info("sslcontext") is None else "https"
+
+    @property
+    def host(self) -> str:
+        """Host and port that the peer asked for: of an absolute target, else of Host, else our own address.
+
+        Source: RFC 9112 section 3.2.2.
+        """
+        return self._host or self.head.authority or self.head.host or self._get_own_address()
+
+    def _get_own_address(self) -> str:
+        sockname = self.get_extra_info("sockname")
+        if not isinstance(sockname, tuple):
+            return "localhost"
+        name = f"[{sockname[0]}]" if ":" in sockname[0] else sockname[0]
+        return f"{name}:{sockname[1]}"
+
+    async def wait_for_disconnection(self) -> None:
+        """Return once the peer has gone or has closed its sending side; also where no handler cancellation is on."""
+        await self.connection.wait_for_disconnection()
+
+    def take_over(self, protocol: UpgradedProtocol) -> None:
+        """Give the connection to another protocol, after a 101 or a 2xx to CONNECT was prepared.
+
+        ``protocol.connection_made`` is called with the transport, then ``data_received`` with bytes that were
+        read beyond the request. When the handler returns, the connection is closed.
+
+        Raises:
+            RuntimeError: the request offers no upgrade, or its answer has not been prepared.
+
+        Source: RFC 9110 sections 7.8 and 9.3.6.
+        """
+        if not (self.head.upgrade or self.method == hdrs.METH_CONNECT):
+            raise RuntimeError(f"{self!r} offers no upgrade")
+        if self.response is None:
+            raise RuntimeError("take_over() before the answer: await response.prepare(request) first")
+        self.connection.take_over(protocol)
+
+    # The start line.
+
+    @property
+    def version(self) -> HttpVersion:
+        """The peer's HTTP version."""
+        return self.head.version
+
+    @property
+    def raw_path(self) -> str:
+        """The target as sent, with its query."""
+        return self.head.target if self._rel_url is None else self._rel_url.raw_path_qs
+
+    @property
+    def rel_url(self) -> URL:
+        """The target as a URL without scheme and host."""
+        if self._rel_url is None:
+            self._rel_url = URL.build(path=self.match_path, query_string=self.head.query, encoded=True)
+        return self._rel_url
+
+    @property
+    def url(self) -> URL:
+        """The whole URL."""
+        relative = self.rel_url
+        path = "/" if relative.raw_path in ("", "*") else relative.raw_path
+        return URL.build(
+            scheme=self.scheme, authority=self.host, path=path, query_string=relative.raw_query_string, encoded=True
+        )
+
+    @property
+    def path(self) -> str:
+        """The path, decoded, without query."""
+        return self.head.path if self.head.is_plain and self._rel_url is None else self.rel_url.path
+
+    @property
+    def path_qs(self) -> str:
+        """Path and query, encoded."""
+        return str(self.rel_url)
+
+    @property
+    def query(self) -> MultiDictProxy[str]:
+        """The query's fields, decoded."""
+        if self._query is None:
+            pairs = parse_urlencoded(self._raw_query) if self._raw_query else ()
+            self._query = MultiDictProxy(MultiDict(pairs))
+        return self._query
+
+    @property
+    def query_string(self) -> str:
+        """The query, decoded."""
+        return self.rel_url.query_string
+
+    @property
+    def _raw_query(self) -> str:
+        return self.head.query if self._rel_url is None else self._rel_url.raw_query_string
+
+    # Fields of the head.
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The fields; names are compared without case."""
+        if self._headers is None:
+            self._headers = self.head.headers
+        return self._headers
+
+    @property
+    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The fields as sent."""
+        return self.head.raw_headers
+
+    def _get_field(self, name: str) -> str | None:
+        return self.head.field(name) if self._headers is None else self._headers.get(name)
+
+    def _get_list_field(self, name: str) -> str | None:
+        values = self.headers.getall(name, ())
+        return ", ".join(values) if values else None
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the peer wants the connection kept open."""
+        return self.head.keep_alive
+
+    @property
+    def content_type(self) -> str:
+        """The body's media type without parameters, in lower case; "application/octet-stream" where none is given."""
+        field = self._get_field("content-type")
+        return _OCTET_STREAM if field is None else parse_content_type(field)[0]
+
+    @property
+    def charset(self) -> str | None:
+        """The charset parameter of Content-Type."""
+        field = self._get_field("content-type")
+        return None if field is None else parse_content_type(field)[1].get("charset")
+
+    @property
+    def content_length(self) -> int | None:
+        """Bytes of the body by Content-Length."""
+        return self.head.content_length
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies, by name."""
+        if self._cookies is None:
+            # HTTP/2 gateways split the field. Source: RFC 9113 section 8.2.3.
+            field = "; ".join(self.headers.getall(hdrs.COOKIE, ()))
+            self._cookies = MappingProxyType(parse_cookie_header(field))
+        return self._cookies
+
+    @property
+    def if_modified_since(self) -> datetime | None:
+        """If-Modified-Since; None where absent or no date. Source: RFC 9110 section 13.1.3."""
+        return self._get_date("if-modified-since")
+
+    @property
+    def if_unmodified_since(self) -> datetime | None:
+        """If-Unmodified-Since; None where absent or no date. Source: RFC 9110 section 13.1.4."""
+        return self._get_date("if-unmodified-since")
+
+    @property
+    def if_range(self) -> datetime | None:
+        """If-Range where it is a date, else None. Source: RFC 9110 section 13.1.5."""
+        return self._get_date("if-range")
+
+    def _get_date(self, name: str) -> datetime | None:
+        field = self._get_field(name)
+        return None if field is None else parse_http_date(field)
+
+    @property
+    def if_match(self) -> tuple[ETag, ...] | None:
+        """If-Match; ``(ETag("*"),)`` for any. Source: RFC 9110 section 13.1.1."""
+        return self._get_etags(hdrs.IF_MATCH)
+
+    @property
+    def if_none_match(self) -> tuple[ETag, ...] | None:
+        """If-None-Match; ``(ETag("*"),)`` for any. Source: RFC 9110 section 13.1.2."""
+        return self._get_etags(hdrs.IF_NONE_MATCH)
+
+    def _get_etags(self, name: str) -> tuple[ETag, ...] | None:
+        field = self._get_list_field(name)
+        return None if field is None else parse_etags(field)
+
+    @property
+    def http_range(self) -> slice:
+        """Range as a slice of bytes; ``slice(None, None, 1)`` where absent.
+
+        Raises:
+            ValueError: a range that can't be read. Source: RFC 9110 section 14.2.
+        """
+        field = self._get_field("range")
+        return slice(None, None, 1) if field is None else parse_range(field)
+
+    @property
+    def forwarded(self) -> tuple[Mapping[str, str], ...]:
+        """What proxies say in Forwarded, one mapping each; believe it only of proxies of your own.
+
+        Source: RFC 7239.
+        """
+        return parse_forwarded(self.headers.getall(hdrs.FORWARDED, ()))
+
+    # The body.
+
+    @property
+    def body_exists(self) -> bool:
+        """Whether the request came with a body, also one that was read."""
+        return self.head.has_body
+
+    @property
+    def has_body(self) -> bool:
+        """Whether there is a body to read; :attr:`can_read_body` under its older name."""
+        return self.can_read_body
+
+    @property
+    def can_read_body(self) -> bool:
+        """Whether there is a body to read."""
+        return not self.content.at_eof()
+
+    @property
+    def client_max_size(self) -> int:
+        """Bytes that :meth:`read` takes; 0 for no limit."""
+        return self.connection.client_max_size if self._client_max_size is None else self._client_max_size
+
+    @property
+    def client_max_fields(self) -> int:
+        """Fields that :meth:`post` takes."""
+        return self.connection.client_max_fields if self._client_max_fields is None else self._client_max_fields
+
+    async def read(self) -> bytes:
+        """Read the whole body; once read it is kept.
+
+        Raises:
+            HTTPRequestEntityTooLarge: over :attr:`client_max_size` bytes.
+            RequestPayloadError: the body is malformed, cut short or too slow.
+        """
+        if self._read_bytes is None:
+            self._read_bytes = await self._read_content()
+        return self._read_bytes
+
+    async def _read_content(self) -> bytes:
+        limit = self.client_max_size
+        if limit and (self.head.content_length or 0) > limit:
+            raise HTTPRequestEntityTooLarge(limit, self.head.content_length or 0)
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := await self.content.readany():
+            chunks.append(chunk)
+            size += len(chunk)
+            if limit and size > limit:
+                raise HTTPRequestEntityTooLarge(limit, size)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def text(self) -> str:
+        """Read the whole body as text by the charset of Content-Type, utf-8 without one.
+
+        Raises:
+            HTTPUnsupportedMediaType: a charset that Python doesn't know.
+            HTTPBadRequest: bytes that are no text in that charset.
+            HTTPRequestEntityTooLarge, RequestPayloadError: as :meth:`read`.
+        """
+        body = await self.read()
+        charset = self.charset or "utf-8"
+        try:
+            return body.decode(charset)
+        except LookupError as exc:
+            raise HTTPUnsupportedMediaType(text="the body's charset is unknown") from exc
+        except UnicodeDecodeError as exc:
+            raise HTTPBadRequest(text="the body is no text in its charset") from exc
+
+    async def json(self, *, loads: Callable[[str], Any] = json.loads) -> Any:
+        """Read the whole body as JSON.
+
+        Raises:
+            ValueError: what ``loads`` raises, :class:`json.JSONDecodeError` by default.
+            HTTPException: as :meth:`text`.
+        """
+        return loads(await self.text())
+
+    async def post(self) -> MultiDictProxy[Any]:
+        """Read the body as a form: urlencoded, or a media type that a plugin reads; empty for any other.
+
+        Raises:
+            MissingPluginError: a multipart form and no plugin that reads it.
+            HTTPRequestEntityTooLarge: over :attr:`client_max_size` bytes or :attr:`client_max_fields` fields.
+            RequestPayloadError: as :meth:`read`.
+        """
+        if self._post is None:
+            self._post = MultiDictProxy(MultiDict(await self._read_form()))
+        return self._post
+
+    async def _read_form(self) -> Iterable[tuple[str, Any]]:
+        if self.method not in self.POST_METHODS:
+            return ()
+        media_type = self.content_type
+        if media_type == _URLENCODED:
+            return await self._read_urlencoded()
+        pairs = await self.connection.read_form(self)
+        if pairs is not None:
+            return pairs
+        if media_type == "multipart/form-data":
+            raise missing_plugin("request.multipart()")
+        return ()
+
+    async def _read_urlencoded(self) -> list[tuple[str, str]]:
+        limit = self.client_max_fields
+        body = await self.read()
+        count = body.count(b"&") + 1
+        if limit and count > limit:
+            raise HTTPRequestEntityTooLarge(limit, count, text=f"the form has {count} fields, limit {limit}")
+        try:
+            return parse_urlencoded(body, self.charset or "utf-8")
+        except LookupError as exc:
+            raise HTTPUnsupportedMediaType(text="the form's charset is unknown") from exc
+
+    async def multipart(self) -> Any:
+        """Read the body as multipart, part by part.
+
+        Raises:
+            MissingPluginError: no plugin reads multipart.
+        """
+        reader = self.connection.open_multipart(self)
+        if reader is None:
+            raise missing_plugin("request.multipart()")
+        return reader
+
+    async def release(self) -> None:
+        """Read the rest of the body and drop it."""
+        while await self.content.readany():
+            pass
+
+    # Data that middlewares leave for handlers.
+
+    def __getitem__(self, key: str | RequestKey[Any]) -> Any:
+        if self._state is None:
+            raise KeyError(key)
+        return self._state[key]
+
+    def __setitem__(self, key: str | RequestKey[Any], value: Any) -> None:
+        if self._state is None:
+            self._state = {}
+        self._state[key] = value
+
+    def __delitem__(self, key: str | RequestKey[Any]) -> None:
+        if self._state is None:
+            raise KeyError(key)
+        del self._state[key]
+
+    def __len__(self) -> int:
+        return 0 if self._state is None else len(self._state)
+
+    def __iter__(self) -> Iterator[str | RequestKey[Any]]:
+        return iter(() if self._state is None else self._state)
+
+    def __bool__(self) -> bool:
+        return True
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.method} {self.head.target}>"
+
+
+class Request(BaseRequest):
+    """A request to an application: knows what the router found and which application answers."""
+
+    #: What the router found; None before that, and where the application has no router.
+    match_info: AbstractMatchInfo = None  # type: ignore[assignment]  # set before any handler runs
+
+    @property
+    def app(self) -> Any:
+        """The application whose middleware or handler runs now."""
+        return self.connection.app if self.match_info is None else self.match_info.current_app
+
+    @property
+    def config_dict(self) -> ChainMapProxy:
+        """State of the application and of those around it; the innermost one wins."""
+        apps = (self.connection.app,) if self.match_info is None else self.match_info.apps
+        return ChainMapProxy(reversed(apps))
+
+
+def _normalize_path(path: str) -> str:
+    """Decode what needs no percent-encoding and write the rest in upper case; RFC 3986 section 6.2.2."""
+    return _PERCENT.sub(_normalize_octet, path)
+
+
+def _normalize_octet(match: re.Match[str]) -> str:
+    octet = match[0].upper()
+    char = chr(int(octet[1:], 16))
+    return char if char in _UNRESERVED else octet

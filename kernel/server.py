@@ -1,0 +1,229 @@
+"""A server: its settings, its connections and the one timer that holds their deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from .access_logger import DEFAULT_FORMAT, AccessLogger
+from .connection import Connection, Service, choose_task_starter
+from .fields import format_http_date
+from .limits import CLIENT_MAX_FIELDS, CLIENT_MAX_SIZE, DEFAULT_DEADLINES, DEFAULT_LIMITS, READ_BUFFER_BYTES
+from .pipeline import Slots
+from .request import BaseRequest, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .abc import AbstractAccessLogger, Handler
+    from .app import Application
+    from .limits import Deadlines, Limits
+
+_logger: Final = logging.getLogger("corelet.server")
+_access_logger: Final = logging.getLogger("corelet.access")
+#: Seconds between two looks at all deadlines; a deadline ends within this of its time.
+TICK_SECONDS: Final = 0.5
+#: Seconds that idle connections are kept after a stop has begun: a client in mid-loop is answered once more.
+STOP_GRACE_SECONDS: Final = 0.25
+#: Seconds that cancelled handlers get to end.
+CANCEL_SECONDS: Final = 1.0
+
+
+class Server(Service):
+    """Make a connection for each peer; an event loop's ``create_server`` takes it as its protocol factory.
+
+    Args:
+        handler: answers a request: ``async (request) -> response``.
+        request_factory: makes the request of head, body and connection; default BaseRequest.
+        handler_cancellation: cancel a handler whose peer has gone; default False, it goes on.
+        limits: sizes that a peer may reach.
+        deadlines: times that a peer may take.
+        keepalive_timeout: seconds, in place of ``deadlines.keepalive_seconds``.
+        lingering_time: seconds, in place of ``deadlines.linger_seconds``.
+        max_line_size: bytes, in place of ``limits.max_line_bytes``.
+        max_field_size: bytes, in place of ``limits.max_field_bytes``.
+        max_headers: fields, in place of ``limits.max_fields``.
+        read_bufsize: bytes of a body, or of requests to come, held before reading stops; default 262,144.
+        tcp_keepalive: ask the kernel to probe silent peers; default True.
+        logger: where errors go, default "corelet.server".
+        access_log: where lines for answers go, default "corelet.access"; None for none.
+        access_log_class: makes the lines; default AccessLogger, or what a plugin makes.
+        access_log_format: its format.
+        debug: show tracebacks to peers.
+        slots: what an application's plugins handed over.
+        app: the application served.
+        client_max_size: bytes that ``request.read()`` takes, default 1,048,576.
+        client_max_fields: fields that ``request.post()`` takes, default 1,000.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        request_factory: Callable[..., BaseRequest] | None = None,
+        handler_cancellation: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        deadlines: Deadlines = DEFAULT_DEADLINES,
+        keepalive_timeout: float | None = None,
+        lingering_time: float | None = None,
+        max_line_size: int | None = None,
+        max_field_size: int | None = None,
+        max_headers: int | None = None,
+        read_bufsize: int = READ_BUFFER_BYTES,
+        tcp_keepalive: bool = True,
+        logger: logging.Logger = _logger,
+        access_log: logging.Logger | None = _access_logger,
+        access_log_class: type[AbstractAccessLogger] | None = None,
+        access_log_format: str | None = None,
+        debug: bool = False,
+        slots: Slots | None = None,
+        app: Any = None,
+        client_max_size: int = CLIENT_MAX_SIZE,
+        client_max_fields: int = CLIENT_MAX_FIELDS,
+    ) -> None:
+        self.handler = handler
+        self.request_factory = request_factory or BaseRequest
+        self.handler_cancellation = handler_cancellation
+        self.limits = _replace(
+            limits, max_line_bytes=max_line_size, max_field_bytes=max_field_size, max_fields=max_headers
+        )
+        self.deadlines = _replace(deadlines, keepalive_seconds=keepalive_timeout, linger_seconds=lingering_time)
+        self.read_bufsize = read_bufsize
+        self.tcp_keepalive = tcp_keepalive
+        self.logger = logger
+        self.slots = slots or Slots(debug)
+        self.app = app
+        self.sends_continue = app is None or app.handler is not None
+        self.client_max_size = client_max_size
+        self.client_max_fields = client_max_fields
+        self.access_logger = self._make_access_logger(access_log, access_log_class, access_log_format)
+        self.now = 0.0
+        self.automatic_fields = b""
+        self.is_stopping = False
+        self._connections: set[Connection] = set()
+        self.stalled: set[Connection] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._emptied = asyncio.Event()
+
+    def _make_access_logger(
+        self,
+        logger: logging.Logger | None,
+        access_log_class: type[AbstractAccessLogger] | None,
+        access_log_format: str | None,
+    ) -> AbstractAccessLogger | None:
+        if logger is None:
+            return None
+        access_logger = self.slots.access_logger
+        if access_logger is None or access_log_class not in (None, AccessLogger):
+            access_logger = (access_log_class or AccessLogger)(logger, access_log_format or DEFAULT_FORMAT)
+        return access_logger if access_logger.enabled else None
+
+    def __call__(self) -> Connection:
+        """Make the connection of one peer."""
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+            self.make_task = choose_task_starter(loop)
+            self._tick()
+        return Connection(self, loop)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The open connections."""
+        return list(self._connections)
+
+    def add(self, connection: Connection) -> None:
+        """Take a connection that has been made."""
+        self._connections.add(connection)
+        if self._timer is None:
+            self._tick()
+
+    def discard(self, connection: Connection) -> None:
+        """Forget a connection that has been lost."""
+        self._connections.discard(connection)
+        self.stalled.discard(connection)
+        if not self._connections:
+            self._emptied.set()
+
+    def _tick(self) -> None:
+        """Set the clock and look at all deadlines; the timer stops while there is no connection."""
+        loop = self._loop
+        assert loop is not None
+        now = self.now = loop.time()
+        self.automatic_fields = f"Date: {format_http_date(time.time())}\r\nServer: corelet\r\n".encode("ascii")
+        for connection in [connection for connection in self._connections if connection.deadline <= now]:
+            connection.expire()
+        for connection in tuple(self.stalled):
+            connection.check_writing()
+        self._timer = loop.call_later(TICK_SECONDS, self._tick) if self._connections else None
+
+    def pre_shutdown(self) -> None:
+        """Begin to stop: answers say ``Connection: close`` from now on."""
+        self.is_stopping = True
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Stop: idle connections close after a short grace, answers in progress end within a time, then are cancelled.
+
+        Args:
+            timeout: seconds for answers in progress; None for no limit.
+        """
+        self.pre_shutdown()
+        started = time.monotonic()
+        grace = STOP_GRACE_SECONDS if timeout is None else min(STOP_GRACE_SECONDS, timeout)
+        if not await self._wait_until_empty(grace):
+            for connection in self.connections:
+                connection.close_idle()
+            left = None if timeout is None else max(0.0, timeout - (time.monotonic() - started))
+            if not await self._wait_until_empty(left):
+                await self._cancel_answers()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _cancel_answers(self) -> None:
+        for connection in self.connections:
+            connection.cancel()
+        await self._wait_until_empty(CANCEL_SECONDS)
+        for connection in self.connections:
+            connection.abort()
+        # Transports tell their connections in the loop's next turn.
+        await self._wait_until_empty(CANCEL_SECONDS)
+
+    async def _wait_until_empty(self, seconds: float | None) -> bool:
+        self._emptied.clear()
+        if not self._connections:
+            return True
+        try:
+            await asyncio.wait_for(self._emptied.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+def make_server(app: Application, **arguments: Any) -> Server:
+    """Make the server of an application that has started.
+
+    Args:
+        app: the application.
+        **arguments: for the :class:`Server`; they win over the application's ``handler_args``.
+    """
+    pipeline = app.pipeline
+    settings = {"logger": app.logger, "debug": app.debug, **app.handler_args, **arguments}
+    return Server(
+        pipeline.handle,
+        request_factory=Request,
+        slots=pipeline,
+        app=app,
+        client_max_size=app.client_max_size,
+        client_max_fields=app.client_max_fields,
+        **settings,
+    )
+
+
+def _replace(settings: Any, **given: Any) -> Any:
+    changed = {name: value for name, value in given.items() if value is not None}
+    return replace(settings, **changed) if changed else settings
