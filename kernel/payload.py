@@ -289,12 +289,13 @@ class IOBasePayload(Payload):
         self,
         value: IO[Any],
         disposition: str | None = "attachment",
+        *,
         headers: Headers | None = None,
         content_type: str | None = _NOT_GIVEN,
         filename: str | None = None,
         encoding: str | None = None,
     ) -> None:
-        super().__init__(value, headers, content_type, filename or _guess_filename(value), encoding)
+        super().__init__(value, headers, content_type, filename or _find_filename(value), encoding)
         self._start = _find_position(value)
         self._is_written = False
         self._is_closed = False
@@ -373,10 +374,24 @@ class TextIOPayload(IOBasePayload):
     """
 
     def __init__(
-        self, value: TextIO, *args: Any, encoding: str | None = None, content_type: str | None = None, **kwargs: Any
+        self,
+        value: TextIO,
+        disposition: str | None = "attachment",
+        *,
+        headers: Headers | None = None,
+        content_type: str | None = None,
+        filename: str | None = None,
+        encoding: str | None = None,
     ) -> None:
         self._text_encoding, content_type = _complete_text_type(encoding, content_type)
-        super().__init__(value, *args, encoding=self._text_encoding, content_type=content_type, **kwargs)
+        super().__init__(
+            value,
+            disposition,
+            headers=headers,
+            content_type=content_type,
+            filename=filename,
+            encoding=self._text_encoding,
+        )
         self._encoder = codecs.getincrementalencoder(self._text_encoding)()
 
     @property
@@ -516,7 +531,7 @@ async def _run_in_thread(function: Callable[[], _T]) -> _T:
     return await asyncio.get_running_loop().run_in_executor(None, function)
 
 
-def _guess_filename(value: Any) -> str | None:
+def _find_filename(value: Any) -> str | None:
     """Take the name of an open file; ``<stdin>`` and file descriptors have none."""
     name = getattr(value, "name", None)
     if isinstance(name, str) and name and name[0] != "<" and name[-1] != ">":
