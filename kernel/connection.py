@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from .abc import END_OF_MESSAGE, AbstractConnection, ContentCoding, UpgradedProtocol
 from .errors import RemoteProtocolError, RequestPayloadError
@@ -345,8 +345,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: the peer has time for its first head from now on."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._service.add(self)
         self.deadline = self._service.now + self._service.deadlines.head_seconds
         notify = self._service.slots.connection_made
@@ -556,7 +555,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         try:
             response = await service.handler(request)
             try:
-                render = response.render  # type: ignore[union-attr]  # checked by the except clause
+                render = response.render
             except AttributeError:
                 raise TypeError(f"the handler of {request!r} returned {response!r}, expected a response") from None
             if service.slots.prepare_response is None and request.response is None:

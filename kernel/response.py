@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.cookies import SimpleCookie
@@ -35,14 +35,14 @@ from .wire import check_field, make_status_line, serialize_response_head
 from .writer import JOIN_BYTES, BodyWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from concurrent.futures import Executor
 
     from .abc import ContentCoding as CodingPort
     from .keys import ResponseKey
     from .request import BaseRequest
 
-Headers = Mapping[str, str] | CIMultiDict[str] | "Iterable[tuple[str, str]]"
+#: What header fields may be given as.
+Headers = Mapping[str, str] | CIMultiDict[str] | Iterable[tuple[str, str]]
 
 
 class Stage(enum.Enum):
@@ -485,6 +485,10 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         if self._writer is None:
             raise RuntimeError(f"{caller} before prepare(): await response.prepare(request) first")
         return self._writer
+
+    def _check_is_new(self, what: str) -> None:
+        if self._stage is not _NEW:
+            raise RuntimeError(f"{what} after the head was made: the response is {self._stage.value}")
 
     def _get_length(self) -> int | None:
         """Bytes that the body will have, where that is known before it is written."""
