@@ -116,6 +116,11 @@ class ServerProcess:
     ) -> None:
         self._stop()
 
+    @property
+    def group(self) -> int:
+        """The process group's id, while it runs and after."""
+        return self._process.pid
+
     def read_usage(self) -> Usage:
         """Read what the server has used until now.
 

@@ -34,7 +34,8 @@ def wait_until_served(port: int, process: subprocess.Popen[str]) -> None:
         else:
             return
     process.kill()
-    pytest.fail(f"the demo did not start: {process.communicate()[0]}")
+    assert process.stdout is not None
+    pytest.fail(f"the demo did not start: {process.stdout.read()}")
 
 
 @pytest.fixture
@@ -53,7 +54,9 @@ def demo() -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
             yield client, process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 Demo = tuple[httpx.Client, subprocess.Popen[str]]
