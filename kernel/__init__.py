@@ -4,12 +4,58 @@
 when first touched, from the kernel or from the plugin that is installed for them.
 """
 
+# `X as X` tells type checkers that a name is meant for others
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from .facade import make_dir, make_getattr
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from . import abc as abc
+    from . import hdrs as hdrs
+    from . import test_utils as test_utils
+    from . import web as web
+    from .access_logger import AccessLogger as AccessLogger
+    from .deprecated import CoreletDeprecationWarning as CoreletDeprecationWarning
+    from .deprecated import CoreletRemovedIn2Warning as CoreletRemovedIn2Warning
+    from .errors import CoreletError as CoreletError
+    from .errors import LocalProtocolError as LocalProtocolError
+    from .errors import MissingPluginError as MissingPluginError
+    from .errors import PluginConflictError as PluginConflictError
+    from .errors import PluginLoadError as PluginLoadError
+    from .errors import ProtocolError as ProtocolError
+    from .errors import RemoteProtocolError as RemoteProtocolError
+    from .fields import ETag as ETag
+    from .hdrs import HttpVersion as HttpVersion
+    from .hdrs import HttpVersion10 as HttpVersion10
+    from .hdrs import HttpVersion11 as HttpVersion11
+    from .hookspecs import hookimpl as hookimpl
+    from .hookspecs import hookspec as hookspec
+    from .limits import Deadlines as Deadlines
+    from .limits import Limits as Limits
+    from .payload import PAYLOAD_REGISTRY as PAYLOAD_REGISTRY
+    from .payload import AsyncIterablePayload as AsyncIterablePayload
+    from .payload import BufferedReaderPayload as BufferedReaderPayload
+    from .payload import BytesIOPayload as BytesIOPayload
+    from .payload import BytesPayload as BytesPayload
+    from .payload import IOBasePayload as IOBasePayload
+    from .payload import JsonPayload as JsonPayload
+    from .payload import Payload as Payload
+    from .payload import StringIOPayload as StringIOPayload
+    from .payload import StringPayload as StringPayload
+    from .payload import TextIOPayload as TextIOPayload
+    from .payload import get_payload as get_payload
+    from .payload import payload_type as payload_type
+    from .request import ChainMapProxy as ChainMapProxy
+    from .streams import EMPTY_PAYLOAD as EMPTY_PAYLOAD
+    from .streams import DataQueue as DataQueue
+    from .streams import EofStream as EofStream
+    from .streams import FlowControlDataQueue as FlowControlDataQueue
+    from .streams import StreamReader as StreamReader
+    from .version import HOOK_API as HOOK_API
+
+    __version__: str
+else:
     __getattr__ = make_getattr("", globals())
     __dir__ = make_dir("")

@@ -65,8 +65,8 @@ class Distribution:
         words = [self.find_block(entry_point.name) for entry_point in self.plugins]
         return ",".join(words) if words and all(words) else ""
 
-    def find_problem(self, plugin: EntryPoint) -> str:
-        """Say why one of its plugins must not be imported; "" for nothing.
+    def find_problem(self, plugin: EntryPoint | None) -> str:
+        """Say why it must not be used, or one of its plugins must not be; "" for nothing.
 
         Raises:
             ValueError: its metadata is malformed.
@@ -92,8 +92,8 @@ class Distribution:
                 return f"it requires corelet{requirement.specifier}, and corelet {kernel_version()} is installed"
         return ""
 
-    def _find_unmet_hook_api(self, plugin: EntryPoint) -> str:
-        needed = [int(each.name) for each in self.hook_apis if each.value == plugin.value]
+    def _find_unmet_hook_api(self, plugin: EntryPoint | None) -> str:
+        needed = [int(each.name) for each in self.hook_apis if plugin is None or each.value == plugin.value]
         return find_hook_api_problem(max(needed, default=HOOK_API))
 
 
@@ -116,8 +116,10 @@ class Export:
         return f"{show_name(self.name)} comes with {self.distribution}"
 
 
-def find_hook_api_problem(needed: int) -> str:
+def find_hook_api_problem(needed: object) -> str:
     """Say what is wrong with the hook API that a plugin needs at least; "" for nothing."""
+    if not isinstance(needed, int):
+        return f"the hook API that it needs is {needed!r}, expected a whole number"
     if needed <= HOOK_API:
         return ""
     return f"it needs hook API {needed}, and corelet {kernel_version()} has {HOOK_API}: pip install --upgrade corelet"

@@ -48,13 +48,13 @@ class RemoteProtocolError(ProtocolError):
             self.status_hint = status_hint
 
 
-class TargetTooLong(RemoteProtocolError):
+class TargetTooLong(RemoteProtocolError):  # noqa: N818  # the field's words for it
     """The request line is over ``Limits.max_line_bytes``. Source: RFC 9110 section 15.5.15."""
 
     status_hint = 414
 
 
-class HeadTooLarge(RemoteProtocolError):
+class HeadTooLarge(RemoteProtocolError):  # noqa: N818  # likewise
     """A field, their number or the whole head is over its limit. Source: RFC 6585 section 5."""
 
     status_hint = 431
@@ -72,7 +72,7 @@ def missing_plugin(name: str) -> MissingPluginError:
     """Make the error for a name or a port that no installed plugin fills; the caller raises it.
 
     Args:
-        name: a key of :data:`~corelet.names.PLUGIN_OF`, like ``web.RouteTableDef``, ``app.router`` or ``request.multipart()``.
+        name: a key of :data:`~corelet.names.PLUGIN_OF`, like ``web.View``, ``app.router`` or ``request.multipart()``.
 
     Returns:
         An error that says what to type: "app.router comes with a routing plugin: pip install corelet-routing".

@@ -61,8 +61,9 @@ def resolve(scope: str, name: str) -> Any:
         PluginLoadError: the plugin that exports it can't be imported.
         AttributeError: nobody has the name; the message suggests the nearest one.
     """
-    if module := KERNEL_NAMES[scope].get(name):
-        return getattr(importlib.import_module(f"{_PACKAGE}.{module}"), name)
+    if module_name := KERNEL_NAMES[scope].get(name):
+        module = importlib.import_module(f"{_PACKAGE}.{module_name}")
+        return module if name == module_name else getattr(module, name)
     if name.startswith("_"):
         raise AttributeError(_describe_unknown(scope, name))
     submodule = None if scope else _import_submodule(name)
@@ -70,7 +71,7 @@ def resolve(scope: str, name: str) -> Any:
 
 
 def _import_submodule(name: str) -> Any:
-    """Import a module of the kernel that is touched as an attribute, like ``corelet.web``; None where there is none."""
+    """Import another module of the kernel that is touched as an attribute; None where there is none."""
     path = f"{_PACKAGE}.{name}"
     try:
         return importlib.import_module(path)
@@ -107,7 +108,7 @@ def _load(export: Export) -> Any:
         raise PluginLoadError(f"{export}, which can't be used: {reason}")
     try:
         return export.entry_point.load()
-    except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+    except Exception as error:  # a plugin may raise anything
         raise PluginLoadError(f"{export}, which can't be imported: {type(error).__name__}: {error}") from error
 
 

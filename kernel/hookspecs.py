@@ -10,7 +10,7 @@ no hook is called while a request is answered. Three kinds:
 Hooks are plain functions. What must wait is handed back: an async callable, or an async context manager.
 An implementation lists only the arguments that it wants. Plugins are asked in the order of their entry points'
 names, or in the order in which they were given to the application; ``@hookimpl(tryfirst=True)`` and
-``trylast=True`` move one to the front or to the back. A plugin that another plugin registers later is asked before.
+``trylast=True`` move one to the front or to the back. A plugin that joins when the others are there is asked before.
 An exception from an implementation goes to the caller, with a note that names hook, plugin and distribution.
 """
 
@@ -238,7 +238,8 @@ def corelet_wrap_handler(app: Any, route: Any) -> Callable[[Handler], Handler] |
 
     Args:
         app: the Application.
-        route: the route, as ``AbstractMatchInfo.route`` gives it.
+        route: the route, as ``AbstractMatchInfo.route`` gives it; None for the error route, and for the one handler
+            of an application without a router.
 
     Returns: a function that takes a handler and returns a handler, both ``async (request) -> response``; None to
         leave the route as it is, at no cost for its requests.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+#: A module's own name stands for the module.
 _KERNEL: Final = {
     "": {
+        "abc": "abc",
         "access_logger": "AccessLogger",
         "deprecated": "CoreletDeprecationWarning CoreletRemovedIn2Warning",
         "errors": """
             CoreletError LocalProtocolError MissingPluginError PluginConflictError PluginLoadError ProtocolError
             RemoteProtocolError
         """,
-        "hdrs": "HttpVersion HttpVersion10 HttpVersion11",
+        "hdrs": "HttpVersion HttpVersion10 HttpVersion11 hdrs",
         "hookspecs": "hookimpl hookspec",
         "limits": "Deadlines Limits",
         "payload": """
@@ -22,7 +24,9 @@ _KERNEL: Final = {
         "fields": "ETag",
         "request": "ChainMapProxy",
         "streams": "DataQueue EMPTY_PAYLOAD EofStream FlowControlDataQueue StreamReader",
+        "test_utils": "test_utils",
         "version": "HOOK_API __version__",
+        "web": "web",
     },
     "web": {
         "access_logger": "AccessLogger",
@@ -110,7 +114,7 @@ PLUGIN_OF: Final[dict[str, str]] = {name: plugin for plugin, names in _NAMES_OF.
 
 
 def find_kernel_module(name: str) -> str:
-    """Find the kernel's module that has a public name, like ``web.Application``; "" where the name is not the kernel's."""
+    """Find the kernel's module that has a public name, like ``web.Application``; "" where the kernel has none."""
     scope, _, plain = name.rpartition(".")
     return KERNEL_NAMES.get(scope, {}).get(plain, "")
 

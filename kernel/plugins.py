@@ -19,9 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import enum
 import functools
-import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +30,6 @@ from . import hookspecs
 from .distribution import (
     BLOCK_VARIABLE,
     Distribution,
-    find_hook_api_problem,
     is_blockable,
     read_blockable,
     read_blocked,
@@ -41,97 +38,14 @@ from .distribution import (
 )
 from .errors import PluginConflictError, PluginLoadError
 from .hookspecs import EXCLUSIVE_MARK, PROJECT_NAME
-from .version import HOOK_API
+from .plugin_record import PluginRecord, PluginState, examine
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from pluggy import HookimplOpts
-
-#: The attribute of a plugin that says which hook API it needs at least; read where no metadata can say it.
-HOOK_API_ATTRIBUTE: Final = "corelet_hook_api"
+    from .plugin_record import Implementation
 
 _ADD_HOOKSPECS: Final = "corelet_add_hookspecs"
-#: Reads pluggy's marks; nothing is registered with it.
-_MARKS: Final = pluggy.PluginManager(PROJECT_NAME)
-_KERNEL_HOOKS: Final = frozenset(name for name in vars(hookspecs) if _MARKS.parse_hookspec_opts(hookspecs, name))
-
-
-class PluginState(enum.StrEnum):
-    """How far a plugin came."""
-
-    #: Imported and verified; its hooks are asked.
-    READY = "ready"
-    #: Named by ``CORELET_BLOCK``; not imported.
-    BLOCKED = "blocked"
-    #: Not usable; the record's reason says why.
-    FAILED = "failed"
-    #: A distribution without a plugin, which exports public names; imported when one of them is touched.
-    NAMES = "names only"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Implementation:
-    """One hook implementation of a plugin.
-
-    Args:
-        hook: the hook's name.
-        function: the implementation, bound to its plugin.
-        arguments: what it wants to get.
-        is_wrapper: it runs around the other implementations.
-        is_optional: the hook may be unknown, since the plugin that defines it may be missing.
-    """
-
-    hook: str
-    function: Callable[..., Any]
-    arguments: tuple[str, ...]
-    is_wrapper: bool
-    is_optional: bool
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PluginRecord:
-    """What is known of one plugin.
-
-    Args:
-        name: the entry point's name; for a plugin given as an object its module's or class's name.
-        state: how far it came.
-        distribution: the distribution that brings it; None for a plugin given as an object.
-        version: the distribution's version; None likewise.
-        exports: the public names that its distribution exports, sorted.
-        reason: why it is blocked or failed, for people; else "".
-        plugin: the module or object; None where it was not imported.
-        implementations: its hook implementations.
-        error: the exception behind the reason, if there is one.
-    """
-
-    name: str
-    state: PluginState = PluginState.READY
-    distribution: str | None = None
-    version: str | None = None
-    exports: tuple[str, ...] = ()
-    reason: str = ""
-    plugin: object = dataclasses.field(default=None, repr=False)
-    implementations: tuple[Implementation, ...] = dataclasses.field(default=(), repr=False)
-    error: Exception | None = dataclasses.field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        """Name plugin and distribution: ``routing (corelet-routing 0.1.0)``."""
-        return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
-
-    @property
-    def hooks(self) -> tuple[str, ...]:
-        """The hooks that it implements, sorted."""
-        return tuple(sorted(each.hook for each in self.implementations))
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether its hooks are asked."""
-        return self.state is PluginState.READY
-
-    def fail(self, reason: str, error: Exception | None = None) -> PluginRecord:
-        """Make the record of the same plugin, failed."""
-        return dataclasses.replace(self, state=PluginState.FAILED, reason=reason, error=error)
 
 
 class PluginManager:
@@ -245,9 +159,8 @@ class PluginManager:
         if spec is None:
             raise LookupError(f"there is no hook {name}{_suggest(name, self._hook_names())}")
         if _is_exclusive(spec) is not exclusive:
-            raise TypeError(
-                f"{name} is {'not ' * exclusive}exclusive: ask by {'call_all' if exclusive else 'call_one'}"
-            )
+            way = "not exclusive: ask by call_all" if exclusive else "exclusive: ask by call_one"
+            raise TypeError(f"{name} is {way}")
         if arguments.keys() != {*spec.argnames}:
             raise TypeError(f"{name} takes {_enumerate(spec.argnames)}; given: {_enumerate(arguments)}")
         hook: Callable[..., Any] = getattr(self.pluggy.hook, name)
@@ -295,27 +208,25 @@ class PluginManager:
             return "" if implementation.is_optional else self._describe_unknown(implementation.hook)
         for argument in implementation.arguments:
             if argument not in spec.argnames:
-                near = _suggest(argument, spec.argnames)
-                return (
-                    f"{implementation.hook} has no argument {argument}{near or f', only {_enumerate(spec.argnames)}'}"
-                )
+                hint = _suggest(argument, spec.argnames) or f"; it has {_enumerate(spec.argnames)}"
+                return f"{implementation.hook} has no argument {argument}{hint}"
         return ""
 
     def _describe_unknown(self, hook: str) -> str:
-        near = _suggest(hook, self._hook_names())
-        return f"unknown hook {hook}{near or '; if the plugin with it may be missing: @hookimpl(optionalhook=True)'}"
+        hint = _suggest(hook, self._hook_names())
+        return f"unknown hook {hook}{hint or '; if the plugin with it may be missing: @hookimpl(optionalhook=True)'}"
 
     def _guard_all(self, record: PluginRecord) -> Iterator[tuple[str, Callable[..., Any]]]:
         for each in record.implementations:
             note = f"in hook {each.hook}, plugin {record}"
-            if each.is_wrapper:
-                yield each.hook, _guard_wrapper(each.hook, each.function, note)
-            else:
-                yield each.hook, self._guard(each.hook, each.function, note, record)
+            guard = _guard_wrapper(each, note) if each.is_wrapper else self._guard(each, note, record)
+            yield each.name, guard
 
-    def _guard(self, hook: str, function: Callable[..., Any], note: str, record: PluginRecord) -> Callable[..., Any]:
+    def _guard(self, implementation: Implementation, note: str, record: PluginRecord) -> Callable[..., Any]:
         """Make the function that pluggy calls: it notes who raised, and who answered an exclusive hook."""
-        is_exclusive = (spec := self._find_spec(hook)) is not None and _is_exclusive(spec)
+        hook, function = implementation.hook, implementation.function
+        spec = self._find_spec(hook)
+        is_exclusive = spec is not None and _is_exclusive(spec)
 
         @functools.wraps(function)
         def ask(*arguments: Any) -> Any:
@@ -387,13 +298,22 @@ def _load(distribution: Distribution, entry_point: EntryPoint, namesakes: Sequen
     if len(namesakes) > 1:
         words = " or ".join(f"{BLOCK_VARIABLE}={each.name}" for each in namesakes)
         return record.fail(f"{_enumerate(map(str, namesakes))} both have a plugin of this name; block one: {words}")
+    if not (record := _check(record, distribution, entry_point)).is_ready:
+        return record
     try:
-        if reason := distribution.find_problem(entry_point):
-            return record.fail(reason)
         plugin = entry_point.load()
     except Exception as error:  # noqa: BLE001  # a plugin may raise anything
         return record.fail(_describe(error), error)
-    return _examine(record, plugin)
+    return examine(record, plugin)
+
+
+def _check(record: PluginRecord, distribution: Distribution, entry_point: EntryPoint | None = None) -> PluginRecord:
+    """Check what a distribution declares, before anything of it is imported."""
+    try:
+        reason = distribution.find_problem(entry_point)
+    except ValueError as error:
+        return record.fail(f"its metadata is malformed: {error}", error)
+    return record.fail(reason) if reason else record
 
 
 def _make_record(distribution: Distribution, name: str) -> PluginRecord:
@@ -422,80 +342,25 @@ def _record_given(plugin: object) -> PluginRecord:
 def _record_object(plugin: object, name: str | None) -> PluginRecord:
     if name is None:
         name = getattr(plugin, "__name__", None) or type(plugin).__name__
-    return _examine(PluginRecord(name), plugin)
+    return examine(PluginRecord(name), plugin)
 
 
 def _record_names(distribution: Distribution) -> PluginRecord:
     """Make the record of a distribution without a plugin; nothing of it is imported before a name is touched."""
     record = _make_record(distribution, distribution.name)
-    if not record.is_ready:
-        return record
-    return dataclasses.replace(record, state=PluginState.NAMES)
+    if record.is_ready:
+        record = _check(record, distribution)
+    return dataclasses.replace(record, state=PluginState.NAMES) if record.is_ready else record
 
 
 def _record_idle_block(word: str) -> PluginRecord:
-    return PluginRecord(f"{BLOCK_VARIABLE}={word}").fail(
-        f"nothing installed has this name{_suggest(word, read_blockable())}"
-    )
+    near = _suggest(word, read_blockable())
+    return PluginRecord(f"{BLOCK_VARIABLE}={word}").fail(f"no installed plugin or distribution has this name{near}")
 
 
-def _examine(record: PluginRecord, plugin: object) -> PluginRecord:
-    """Find a plugin's implementations, and check what can be checked before all hooks are known."""
-    if inspect.isclass(plugin):
-        return record.fail(f"it is a class; give an instance: {plugin.__name__}()")
-    if problem := find_hook_api_problem(getattr(plugin, HOOK_API_ATTRIBUTE, HOOK_API)):
-        return record.fail(problem)
-    names = [name for name in dir(plugin) if not name.startswith("__")]
-    marked = [(name, options) for name in names if (options := _MARKS.parse_hookimpl_opts(plugin, name))]
-    problems = [problem for name, options in marked if (problem := _find_form_problem(plugin, name, options))]
-    problems += [f"{name} is not marked: @hookimpl" for name in _find_unmarked(plugin, marked)]
-    if problems:
-        return record.fail("; ".join(problems))
-    if not marked:
-        return record.fail("it has no hook implementation: mark its functions with @corelet.hookimpl")
-    implementations = tuple(_make_implementation(plugin, name, options) for name, options in marked)
-    return dataclasses.replace(record, plugin=plugin, implementations=implementations)
-
-
-def _make_implementation(plugin: object, name: str, options: HookimplOpts) -> Implementation:
-    function = getattr(plugin, name)
-    return Implementation(
-        hook=options.get("specname") or name,
-        function=function,
-        arguments=tuple(inspect.signature(function).parameters),
-        is_wrapper=options.get("wrapper", False),
-        is_optional=options.get("optionalhook", False),
-    )
-
-
-def _find_form_problem(plugin: object, name: str, options: HookimplOpts) -> str:
-    """Say what is wrong with a function as a hook implementation, whichever hook it is; "" for nothing."""
-    function = getattr(plugin, name)
-    is_wrapper = options.get("wrapper", False)
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        return f"{name} is async; a hook is a plain function, which may return an async one or an async context manager"
-    if options.get("hookwrapper"):
-        return f"{name} is a wrapper of the old style: @hookimpl(wrapper=True)"
-    if inspect.isgeneratorfunction(function) is not is_wrapper:
-        return (
-            f"{name} yields, and is not marked: @hookimpl(wrapper=True)" * (not is_wrapper) or f"{name} does not yield"
-        )
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
-            return f"{name} takes {parameter}; a hook passes plain arguments only"
-        if parameter.default is not parameter.empty:
-            return f"{name} has a default for {parameter.name}; a hook passes every argument: remove it"
-    return ""
-
-
-def _find_unmarked(plugin: object, marked: Iterable[tuple[str, Any]]) -> list[str]:
-    """Find functions that are called like one of the kernel's hooks and were not marked: a decorator was forgotten."""
-    names = _KERNEL_HOOKS.difference(name for name, _ in marked)
-    return sorted(name for name in names if inspect.isroutine(getattr(plugin, name, None)))
-
-
-def _guard_wrapper(hook: str, function: Callable[..., Any], note: str) -> Callable[..., Any]:
+def _guard_wrapper(implementation: Implementation, note: str) -> Callable[..., Any]:
     """Make the generator function that pluggy calls: it notes who raised, unless that was an implementation within."""
+    hook, function = implementation.hook, implementation.function
 
     @functools.wraps(function)
     def wrap(*arguments: Any) -> Generator[None, Any, Any]:
