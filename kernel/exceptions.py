@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any, Final
 
 from yarl import URL
 
 from . import hdrs
 from .response import Headers, Response
+
+_PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 
 # What may stand in no URI: it is percent-encoded. A backslash would be a slash to browsers. Source: RFC 3986 section 2.
 _NOT_IN_URI: Final = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]')
@@ -57,18 +60,14 @@ class HTTPException(Response, Exception):
         text: str | None = None,
         content_type: str | None = None,
     ) -> None:
-        Response.__init__(
-            self,
-            status=self.status_code,
-            headers=headers,
-            reason=reason,
-            body=body,
-            text=text,
-            content_type=content_type,
-        )
-        Exception.__init__(self, self.reason)
+        status = self.status_code
+        phrase = _PHRASES.get(status, "") if reason is None else reason
         if body is None and text is None and not self.empty_body:
-            self.text = f"{self.status_code}: {self.reason}"
+            text = f"{status}: {phrase}"
+        Response.__init__(
+            self, status=status, headers=headers, reason=reason, body=body, text=text, content_type=content_type
+        )
+        Exception.__init__(self, phrase)
 
 
 class HTTPError(HTTPException):
