@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from benchmarks.process import ROOT
-from benchmarks.scenarios import CLAIMS, IMPORTS, LOADS, MEMORIES, TITLES, TRANSFERS, Claim
+from benchmarks.scenarios import CLAIMS, IMPORTS, LOADS, MEMORIES, TITLES, TRANSFERS, Claim, Figures
 
 #: Heading and decimals of each metric.
 METRICS: Final = {
@@ -71,14 +71,18 @@ def judge(samples: list[Sample]) -> list[Verdict]:
 def _judge_claim(claim: Claim, samples: list[Sample]) -> Verdict:
     values = []
     for number in {sample.round for sample in samples}:
-        found = {(s.scenario, s.server): s.values for s in samples if s.round == number}
         try:
-            values.append(claim.value(lambda scenario, server, metric, found=found: found[scenario, server][metric]))
+            values.append(claim.value(_find_figures(number, samples)))
         except KeyError:
-            continue
+            continue  # this round lacks what the claim is about
     if not values:
         return Verdict(claim.text, claim.limit, None)
     return Verdict(claim.text, claim.limit, statistics.median(values), min(values), max(values))
+
+
+def _find_figures(number: int, samples: list[Sample]) -> Figures:
+    found = {(sample.scenario, sample.server): sample.values for sample in samples if sample.round == number}
+    return lambda scenario, server, metric: found[scenario, server][metric]
 
 
 def format_tables(samples: list[Sample]) -> str:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -45,8 +46,7 @@ class Bench:
                 self._measure_server(number, server, shape, list(self._find_steps(server, shape)))
             for kind in scenarios.MEMORIES:
                 if kind in self.names and server in scenarios.MEMORY_SERVERS:
-                    step: Step = (kind, lambda running, kind=kind: measure_idle(running, kind))
-                    self._measure_server(number, server, "plain", [step])
+                    self._measure_server(number, server, "plain", [(kind, partial(measure_idle, kind=kind))])
             for name, (_, statements) in scenarios.IMPORTS.items():
                 if name in self.names and server in statements:
                     values = measure_import(self.python, statements[server], PAGE_BYTES)
@@ -55,13 +55,10 @@ class Bench:
     def _find_steps(self, server: str, shape: str) -> Iterator[Step]:
         for load in scenarios.LOADS:
             if load.shape == shape and load.name in self.names and server in load.servers:
-                yield (
-                    load.name,
-                    lambda running, load=load: measure_load(running, load, self.seconds, self.load_processor),
-                )
+                yield load.name, partial(measure_load, load=load, seconds=self.seconds, processor=self.load_processor)
         for kind in scenarios.TRANSFERS:
             if shape == "plain" and kind in self.names and server in scenarios.TRANSFER_SERVERS[kind]:
-                yield kind, lambda running, kind=kind: measure_transfer(running, kind, self.load_processor)
+                yield kind, partial(measure_transfer, kind=kind, processor=self.load_processor)
 
     def _measure_server(self, number: int, server: str, shape: str, steps: list[Step]) -> None:
         if not steps:
