@@ -21,7 +21,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .abc import END_OF_MESSAGE, AbstractConnection, ContentCoding, UpgradedProtocol
+from .abc import END_OF_MESSAGE, PAUSED, AbstractConnection, ContentCoding, UpgradedProtocol
 from .errors import RemoteProtocolError, RequestPayloadError
 from .exceptions import HTTPException
 from .hdrs import HttpVersion11
@@ -451,7 +451,10 @@ class Connection(AbstractConnection, asyncio.Protocol):
             if head is None:
                 self._wait_for_head(parser)
                 break
-            self._start(parser, head)  # type: ignore[arg-type]  # a head is all that can stand between messages
+            if head is PAUSED:
+                parser.resume()
+                continue
+            self._start(parser, cast("RequestHead", head))
             if self._out is not None and len(self._out) >= BURST:
                 self._uncork()
                 self._out = []
@@ -522,7 +525,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         if content is not None:
             content.feed_eof()
         elif self._request is None:
-            self._rest()
+            self.deadline = service.now + service.deadlines.keepalive_seconds
             if self._out is None:
                 self._serve()
 
@@ -638,18 +641,13 @@ class Connection(AbstractConnection, asyncio.Protocol):
         elif self._is_receiving:
             self._drop_rest()
         else:
-            self._rest(request.head)
+            self.deadline = self._service.now + self._service.deadlines.keepalive_seconds
 
     def _drop_rest(self) -> None:
         """Read the rest of a body that its handler left, within bounds, so that the next request can be read."""
         self._content = None
         self.resume_reading()
         self.deadline = self._service.now + self._service.deadlines.linger_seconds
-
-    def _rest(self, head: RequestHead | None = None) -> None:
-        self.deadline = self._service.now + self._service.deadlines.keepalive_seconds
-        if self._parser is not None:
-            self._parser.resume()
 
     def _end_task(self, task: asyncio.Task[Any]) -> None:
         """Go on after a handler that waited."""
