@@ -49,8 +49,7 @@ class Bench:
                     self._measure_server(number, server, "plain", [(kind, partial(measure_idle, kind=kind))])
             for name, (_, statements) in scenarios.IMPORTS.items():
                 if name in self.names and server in statements:
-                    values = measure_import(self.python, statements[server], PAGE_BYTES)
-                    self._add(number, name, server, values)
+                    self._measure_import(number, name, server, statements[server])
 
     def _find_steps(self, server: str, shape: str) -> Iterator[Step]:
         for load in scenarios.LOADS:
@@ -68,8 +67,17 @@ class Bench:
                 for name, measure in steps:
                     self._add(number, name, server, measure(running))
         except (ServerFailedError, OSError) as error:
-            self.failures.append(f"{server} ({shape})")
-            print(f"  FAILED {server} ({shape}): {error}", file=sys.stderr, flush=True)
+            self._fail(f"{server} ({shape})", error)
+
+    def _measure_import(self, number: int, scenario: str, server: str, statement: str) -> None:
+        try:
+            self._add(number, scenario, server, measure_import(self.python, statement, PAGE_BYTES))
+        except ServerFailedError as error:
+            self._fail(f"{server} ({scenario})", error)
+
+    def _fail(self, what: str, error: Exception) -> None:
+        self.failures.append(what)
+        print(f"  FAILED {what}: {error}", file=sys.stderr, flush=True)
 
     def _add(self, number: int, scenario: str, server: str, values: dict[str, float]) -> None:
         self.samples.append(report.Sample(number, scenario, server, values))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from typing import Final
 
+from benchmarks.process import ServerFailedError
+
 #: Prints milliseconds and bytes of resident memory that a statement took.
 PROGRAM: Final = """
 import time
@@ -31,12 +33,17 @@ def measure_import(python: str, statement: str, page_bytes: int) -> dict[str, fl
 
     Returns:
         ``import_ms`` and ``import_mb``, the least of several runs each.
+
+    Raises:
+        ServerFailedError: the statement fails.
     """
     program = PROGRAM.format(statement=statement, page=page_bytes)
     times, sizes = [], []
     for _ in range(REPEATS):
-        said = subprocess.run([python, "-c", program], check=True, capture_output=True, text=True).stdout
-        milliseconds, size = said.split()
+        done = subprocess.run([python, "-c", program], check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise ServerFailedError(f"{statement}\n{done.stderr}")
+        milliseconds, size = done.stdout.split()
         times.append(float(milliseconds))
         sizes.append(int(size))
     return {"import_ms": min(times[1:]), "import_mb": min(sizes[1:]) / 1e6}
