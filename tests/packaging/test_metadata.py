@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import tomllib
@@ -101,3 +102,24 @@ def test_the_documented_floors_are_the_enforced_ones() -> None:
 def test_every_kernel_module_stands_on_a_floor() -> None:
     contract = read_pyproject(ROOT)["tool"]["importlinter"]["contracts"][0]
     assert {name for layer in contract["layers"] for name in re.findall(r"\w+", layer)} >= KERNEL_MODULES
+
+
+def find_plugin_imports(tree: ast.AST) -> set[str]:
+    """Find the plugins that a module imports where it runs: not under ``if TYPE_CHECKING``."""
+    found: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+        found |= find_plugin_imports(node)
+    return {name for name in found if name.startswith("corelet_")}
+
+
+def test_the_kernel_imports_no_plugin_where_it_runs() -> None:
+    found = {
+        path.name: find_plugin_imports(ast.parse(path.read_text(encoding="utf-8"))) for path in ROOT.glob("kernel/*.py")
+    }
+    assert {name: plugins for name, plugins in found.items() if plugins} == {}
