@@ -215,6 +215,8 @@ class _HeadBase:
 
     def field(self, name: str) -> str | None:
         """Get the first value of a field, without making the map; ``name`` in lower case."""
+        if not isinstance(name, str):
+            raise TypeError(f"field() takes a str, not {type(name).__name__}")
         wanted = name.encode("utf-8", "surrogatepass")
         for raw_name, value in self.raw_headers:
             if raw_name.lower() == wanted:
@@ -330,9 +332,9 @@ class _Section:
         self.marks: dict[str, int] = {}
         self.fields: list[tuple[bytes, bytes]] = []
 
-    def cut(self, left: str | None, right: str, skip: int = 1) -> bytes:
-        """The bytes between where two rows were left; from the line's start where ``left`` is None."""
-        begin = self.line if left is None else self.marks[left] + skip
+    def cut(self, left: str | None, right: str) -> bytes:
+        """The bytes between those that two rows were left by; from the line's start where ``left`` is None."""
+        begin = self.line if left is None else self.marks[left] + 1
         return bytes(self.buffer[begin : self.marks[right]])
 
 
@@ -1143,10 +1145,12 @@ def check_field(name: str, value: str) -> None:
 
 
 def _encode_field(name: str, value: str) -> bytes:
-    if not isinstance(name, str) or not isinstance(value, str):
-        raise TypeError(f"field {name!r} takes a str, not {type(value).__name__}")
+    if not isinstance(name, str):
+        raise TypeError(f"field name is not a str: {name!r}")
     if _TOKEN.fullmatch(name) is None:
         raise LocalProtocolError(f"field name is not a token: {name!a}")
+    if not isinstance(value, str):
+        raise TypeError(f"field {name!r} takes a str, not {type(value).__name__}")
     return b"%b: %b\r\n" % (name.encode(), _encode_text(value, f"value of field {name!r}"))
 
 
