@@ -314,6 +314,7 @@ def _parse_position(digits: str) -> int:
 
 # The text up to the next "," or ";" that ends what is well-formed; a separator follows each pair.
 _FORWARDED_PAIR: Final = re.compile(rf"[ \t]*+(?:({_TCHARS})=({_TCHARS}|{_QUOTED})[ \t]*+)?([,;]|\Z)", re.DOTALL).match
+_EMPTY_ELEMENT: Final[MappingProxyType[str, str]] = MappingProxyType({})
 
 
 def parse_forwarded(values: Iterable[str]) -> tuple[MappingProxyType[str, str], ...]:
@@ -333,15 +334,15 @@ def parse_forwarded(values: Iterable[str]) -> tuple[MappingProxyType[str, str], 
     """
     elements: list[MappingProxyType[str, str]] = []
     for value in values:
-        elements.extend(MappingProxyType(element) for element in _parse_forwarded_field(value))
+        _parse_forwarded_field(value, elements)
     return tuple(elements)
 
 
-def _parse_forwarded_field(value: str) -> list[dict[str, str]]:
-    element: dict[str, str] = {}
-    elements = [element]
+def _parse_forwarded_field(value: str, elements: list[MappingProxyType[str, str]]) -> None:
+    pairs: dict[str, str] = {}
     position = 0
-    while position < len(value):
+    separator = None
+    while separator != "":
         match = _FORWARDED_PAIR(value, position)
         if match is None:
             position = value.find(",", position) + 1
@@ -350,13 +351,10 @@ def _parse_forwarded_field(value: str) -> list[dict[str, str]]:
             name, text, separator = match.groups()
             position = match.end()
             if name is not None:
-                element[name.lower()] = _unescape(text[1:-1]) if text[0] == '"' else text
-        if not separator:
-            break
-        if separator == ",":
-            element = {}
-            elements.append(element)
-    return elements
+                pairs[name.lower()] = _unescape(text[1:-1]) if text[0] == '"' else text
+        if separator != ";":
+            elements.append(MappingProxyType(pairs) if pairs else _EMPTY_ELEMENT)
+            pairs = {}
 
 
 # Accept and other lists with qualities
