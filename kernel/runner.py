@@ -2,8 +2,8 @@
 
 A runner owns one server; a site is one place where it accepts connections. A stop goes one way:
 
-    sites accept what already waits, then no more -> idle connections answer once more and close
-    -> ``on_shutdown`` -> answers in progress end, or are cancelled after ``shutdown_timeout`` -> ``on_cleanup``
+    answers say ``Connection: close`` -> sites accept what already waits, then no more -> ``on_shutdown``
+    -> idle connections close, answers in progress end or are cancelled after ``shutdown_timeout`` -> ``on_cleanup``
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ _EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 -- shown, never bound
 #: Turns of the loop after which a connection that it has accepted has its transport: one runs the accepting
 #: task, one makes the connection, one to spare.
 _ACCEPT_TURNS: Final = 3
+#: Arguments of a server that its application decides.
+_GIVEN_BY_APP: Final = {"handler", "request_factory", "slots", "app", "client_max_size", "client_max_fields"}
 #: Tries to bind one free port on all addresses of a host.
 _PORT_TRIES: Final = 16
 #: For peers that were accepted last to end their TLS handshake, in seconds: one slow round trip.
@@ -136,17 +138,13 @@ class BaseRunner(ABC):
                 self._restore_signals()
 
     async def _stop(self, server: Server) -> None:
+        # First, so that connections that wait to be accepted are answered by Connection: close too.
+        server.pre_shutdown()
         try:
-            await self._stop_accepting(server)
+            await asyncio.gather(*[site.stop() for site in self._sites])
             await self.shutdown()
         finally:
             await self._end_answers(server)
-
-    async def _stop_accepting(self, server: Server) -> None:
-        try:
-            await asyncio.gather(*[site.stop() for site in self._sites])
-        finally:
-            server.pre_shutdown()
 
     async def _end_answers(self, server: Server) -> None:
         try:
@@ -176,7 +174,7 @@ class BaseRunner(ABC):
 
 
 class AppRunner(BaseRunner):
-    """Run an application: freeze and start it, serve it, stop it and clean it up.
+    """Run an application: start it, serve it, stop it and clean it up.
 
     Args:
         app: the application.
@@ -212,9 +210,8 @@ class AppRunner(BaseRunner):
         await self._app.shutdown()
 
     async def _make_server(self) -> Server:
+        await self._app.startup()
         try:
-            self._app.freeze()
-            await self._app.startup()
             return make_server(self._app, **self._kwargs)
         except BaseException:
             await self._app.cleanup()
@@ -547,8 +544,7 @@ def _handle_signals(callback: Callable[[], None] | None) -> None:
 
 
 def _check_server_arguments(names: Iterable[str]) -> None:
-    """Refuse names that the server doesn't know; aiohttp's callers learn of a mistyped one too late."""
-    known = [name for name in inspect.signature(Server).parameters if name != "handler"]
+    known = [name for name in inspect.signature(Server).parameters if name not in _GIVEN_BY_APP]
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

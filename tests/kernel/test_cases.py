@@ -1,0 +1,60 @@
+"""Every raw case, through a real socket, on both wires, in one write and byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from corelet import wire
+from tests.kernel.raw_judge import Case, Verdict, judge_all, load_cases
+
+HERE = Path(__file__).parent
+CASES = load_cases(HERE.parent / "data" / "cases" / "server_raw.json")
+WIRES = {"fast": {}, "pure": {"CORELET_NO_EXTENSIONS": "1"}}
+
+#: Cases where the RFC allows both, that we accept, and what speaks for it. All others of that level are refused.
+ACCEPTED_POLICY: dict[str, str] = {}
+
+
+@contextmanager
+def _run_echo_server(environment: dict[str, str]) -> Iterator[int]:
+    command = [sys.executable, str(HERE / "echo_server.py")]
+    with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield int(server.stdout.readline())
+        finally:
+            server.terminate()
+    assert server.returncode == 0
+
+
+async def _judge_whole_and_split(port: int) -> dict[str, tuple[Verdict, Verdict]]:
+    whole = await judge_all("127.0.0.1", port, CASES, is_split=False)
+    split = await judge_all("127.0.0.1", port, CASES, is_split=True)
+    return {name: (whole[name], split[name]) for name in whole}
+
+
+@pytest.fixture(scope="session", params=WIRES)
+def verdicts(request: pytest.FixtureRequest) -> dict[str, tuple[Verdict, Verdict]]:
+    if request.param == "fast" and wire.IMPLEMENTATION != "fast":
+        pytest.skip("the extension is not built, or switched off")
+    with _run_echo_server(WIRES[request.param]) as port:
+        return asyncio.run(_judge_whole_and_split(port))
+
+
+@pytest.mark.timeout(180)  # the first one runs them all
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_raw_case(case: Case, verdicts: dict[str, tuple[Verdict, Verdict]]) -> None:
+    whole, split = verdicts[case["id"]]
+    assert not whole.why
+    assert not split.why
+    assert whole.signature == split.signature
+    if case["level"] == "POLICY":
+        assert whole.is_accepted == (case["id"] in ACCEPTED_POLICY)
