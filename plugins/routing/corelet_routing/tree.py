@@ -1,0 +1,189 @@
+"""The lookup tree: from a path to the few resources that may match it, in the order of their registration.
+
+Each level of the tree is one segment of the path. A node leads on by a segment's text, by any text where a whole
+segment is one variable, or by how the segment starts and ends. The tree only sorts out: a candidate's expression has the
+last word. So only patterns that differ in nothing but an expression, or in text between two variables of a segment,
+are tried one after the other. A lookup visits a node at most once and stops at the depth of the longest pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Final, Generic, TypeVar
+
+from .pattern import WILD, Ends, Pattern, Segment
+from .resource import AbstractResource
+from .route import ResourceRoute
+
+_T = TypeVar("_T")
+
+_ANY_ENDS: Final = Ends("", "")
+_BY_ORDER: Final = attrgetter("order")
+
+
+class Candidate:
+    """A resource that may match a path.
+
+    Args:
+        order: its rank; the lowest is tried first.
+        resource: the resource.
+        pattern: decides whether a path matches; None: only the resource itself can.
+        routes: the resource's routes by method, if there is a pattern.
+    """
+
+    __slots__ = ("_positions", "order", "pattern", "resource", "routes")
+
+    def __init__(
+        self,
+        order: int,
+        resource: AbstractResource,
+        pattern: Pattern | None = None,
+        routes: Mapping[str, ResourceRoute] | None = None,
+    ) -> None:
+        self.order = order
+        self.resource = resource
+        self.pattern = pattern
+        self.routes = routes or {}
+        self._positions = None if pattern is None else pattern.positions
+
+    def match(self, path: str, segments: Sequence[str]) -> dict[str, str] | None:
+        """Match a path that the tree has found this candidate for, as :meth:`Pattern.match`."""
+        if self._positions is None or "%" in path or "{" in path or "}" in path:
+            return None if self.pattern is None else self.pattern.match(path)
+        # Whole segments: the tree has checked all but the three signs above.
+        return {name: segments[place] for name, place in self._positions}
+
+
+class _ByEnds(Generic[_T]):
+    """Things by the fixed ends of a text; one look for each pair of lengths, however many things there are."""
+
+    __slots__ = ("_tables",)
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[int, int], dict[tuple[str, str], _T]] = {}
+
+    def setdefault(self, ends: Ends, new: _T) -> _T:
+        return self._tables.setdefault((len(ends.start), len(ends.end)), {}).setdefault(ends, new)
+
+    def find(self, started: str, ended: str) -> list[_T]:
+        """Find the things whose start one text has, and whose end the other."""
+        found = []
+        for (start, end), table in self._tables.items():
+            thing = table.get((started[:start], ended[-end:] if end else ""))
+            if thing is not None:
+                found.append(thing)
+        return found
+
+
+class _Node:
+    """What is known after some segments of a path."""
+
+    __slots__ = ("by_ends", "by_text", "is_straight", "leaves", "tails", "wild")
+
+    def __init__(self) -> None:
+        #: Whether only text and whole segments lead on from here.
+        self.is_straight = True
+        self.by_text: dict[str, _Node] = {}
+        self.wild: _Node | None = None
+        self.by_ends: _ByEnds[_Node] | None = None
+        #: Those whose last segment led here.
+        self.leaves: list[Candidate] = []
+        #: Those that take all the rest, at least one segment.
+        self.tails: _ByEnds[list[Candidate]] | None = None
+
+    def enter(self, segment: Segment) -> _Node:
+        """Get the node that a segment of a pattern leads to; make it if need be."""
+        if isinstance(segment, str):
+            return self.by_text.setdefault(segment, _Node())
+        if segment is WILD:
+            self.wild = self.wild or _Node()
+            return self.wild
+        self.is_straight = False
+        self.by_ends = self.by_ends or _ByEnds()
+        return self.by_ends.setdefault(segment, _Node())
+
+    def add_tail(self, ends: Ends, candidate: Candidate) -> None:
+        self.is_straight = False
+        self.tails = self.tails or _ByEnds()
+        self.tails.setdefault(ends, []).append(candidate)
+
+
+class Tree:
+    """Resources by what is known of their paths."""
+
+    __slots__ = ("_root",)
+
+    def __init__(self) -> None:
+        self._root = _Node()
+
+    def add_pattern(self, candidate: Candidate, pattern: Pattern) -> None:
+        """Add a candidate for the paths that a pattern matches."""
+        node = self._descend(("", *pattern.segments))
+        if pattern.tail is None:
+            node.leaves.append(candidate)
+        else:
+            node.add_tail(pattern.tail, candidate)
+
+    def add_prefix(self, candidate: Candidate, segments: Sequence[str]) -> None:
+        """Add a candidate for the path of these segments and all below it; without segments for every path."""
+        node = self._descend(segments)
+        node.leaves.append(candidate)
+        node.add_tail(_ANY_ENDS, candidate)
+
+    def find(self, path: str, segments: Sequence[str]) -> Sequence[Candidate]:
+        """Find the candidates for a path, in their order.
+
+        Args:
+            path: what :func:`decode_path` made of it.
+            segments: ``path.split("/")``.
+        """
+        node = self._root
+        for segment in segments:
+            if not node.is_straight:
+                break
+            child = node.by_text.get(segment)
+            if child is None:
+                if node.wild is None or not segment:
+                    return ()
+                node = node.wild
+            elif node.wild is None:
+                node = child
+            else:
+                break
+        else:
+            return node.leaves
+        return self._find_branching(path, segments)
+
+    def _find_branching(self, path: str, segments: Sequence[str]) -> Sequence[Candidate]:
+        found: list[Candidate] = []
+        _collect(self._root, path, segments, 0, found)
+        if len(found) > 1:
+            found.sort(key=_BY_ORDER)
+        return found
+
+    def _descend(self, segments: Sequence[Segment]) -> _Node:
+        node = self._root
+        for segment in segments:
+            node = node.enter(segment)
+        return node
+
+
+def _collect(node: _Node, path: str, segments: Sequence[str], start: int, found: list[Candidate]) -> None:
+    """Walk down from the segment at ``start``; call itself only where the way branches."""
+    for place in range(start, len(segments)):
+        segment = segments[place]
+        if node.tails is not None:
+            for tail in node.tails.find(segment, path):
+                found += tail
+        if node.by_ends is not None:
+            for branch in node.by_ends.find(segment, segment):
+                _collect(branch, path, segments, place + 1, found)
+        wild = node.wild if segment else None
+        child = node.by_text.get(segment, wild)
+        if child is None:
+            return
+        if wild is not None and wild is not child:
+            _collect(wild, path, segments, place + 1, found)
+        node = child
+    found += node.leaves
