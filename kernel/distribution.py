@@ -10,7 +10,7 @@ from typing import Final
 
 import importlib_metadata
 from importlib_metadata import EntryPoint
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from .names import find_kernel_module, show_name
@@ -66,11 +66,7 @@ class Distribution:
         return ",".join(words) if words and all(words) else ""
 
     def find_problem(self, plugin: EntryPoint | None) -> str:
-        """Say why it must not be used, or one of its plugins must not be; "" for nothing.
-
-        Raises:
-            ValueError: its metadata is malformed.
-        """
+        """Say why it must not be used, or one of its plugins must not be; "" for nothing."""
         return self.find_taken_name() or self.find_unmet_requirement() or self._find_unmet_hook_api(plugin)
 
     def find_taken_name(self) -> str:
@@ -79,12 +75,12 @@ class Distribution:
         return taken and f"it exports {show_name(taken)}, a name of the kernel"
 
     def find_unmet_requirement(self) -> str:
-        """Say what it requires of corelet that this version does not meet; "" where all is met.
-
-        Raises:
-            ValueError: its metadata is malformed.
-        """
-        for requirement in map(Requirement, self.requires):
+        """Say what it requires of corelet that this version does not meet; "" where all is met."""
+        for text in self.requires:
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement:
+                return f"its requirement {text!r} is malformed"
             if canonicalize_name(requirement.name) != "corelet":
                 continue
             applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
@@ -93,8 +89,9 @@ class Distribution:
         return ""
 
     def _find_unmet_hook_api(self, plugin: EntryPoint | None) -> str:
-        needed = [int(each.name) for each in self.hook_apis if plugin is None or each.value == plugin.value]
-        return find_hook_api_problem(max(needed, default=HOOK_API))
+        names = (each.name for each in self.hook_apis if plugin is None or each.value == plugin.value)
+        problems = (find_hook_api_problem(int(name) if name.isdecimal() else name) for name in names)
+        return next(filter(None, problems), "")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

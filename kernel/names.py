@@ -62,8 +62,9 @@ _KERNEL: Final = {
 #: The first-party plugins' public names, as ``corelet.exports`` has them, and the kernel's ports that they fill.
 _NAMES_OF: Final = {
     "routing": """
-        web.AbstractResource web.AbstractRoute web.AbstractRouteDef web.DynamicResource web.PlainResource web.Resource
-        web.ResourceRoute web.RouteDef web.RouteTableDef web.UrlDispatcher web.UrlMappingMatchInfo web.View web.delete
+        web.AbstractResource web.AbstractRoute web.AbstractRouteDef web.DynamicResource web.PlainResource
+        web.PrefixResource web.Resource web.ResourceRoute web.ResourcesView web.RouteDef web.RouteTableDef
+        web.RoutesView web.SystemRoute web.UrlDispatcher web.UrlMappingMatchInfo web.View web.delete
         web.get web.head web.normalize_path_middleware web.options web.patch web.post web.put web.route web.view
         app.router app.add_routes
     """,

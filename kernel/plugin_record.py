@@ -154,9 +154,7 @@ def _find_form_problem(plugin: object, name: str, options: HookimplOpts) -> str:
     if is_wrapper and not inspect.isgeneratorfunction(function):
         return f"{name} is marked as a wrapper, and does not yield"
     if inspect.isgeneratorfunction(function) and not is_wrapper:
-        return (
-            f"{name} yields; a hook returns; around other implementations: @hookimpl(wrapper=True)"
-        )
+        return f"{name} yields; a hook returns; around other implementations: @hookimpl(wrapper=True)"
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
             return f"{name} takes {parameter}; a hook passes plain arguments only"

@@ -298,22 +298,13 @@ def _load(distribution: Distribution, entry_point: EntryPoint, namesakes: Sequen
     if len(namesakes) > 1:
         words = " or ".join(f"{BLOCK_VARIABLE}={each.name}" for each in namesakes)
         return record.fail(f"{_enumerate(map(str, namesakes))} both have a plugin of this name; block one: {words}")
-    if not (record := _check(record, distribution, entry_point)).is_ready:
-        return record
+    if reason := distribution.find_problem(entry_point):
+        return record.fail(reason)
     try:
         plugin = entry_point.load()
     except Exception as error:  # noqa: BLE001  # a plugin may raise anything
         return record.fail(_describe(error), error)
     return examine(record, plugin)
-
-
-def _check(record: PluginRecord, distribution: Distribution, entry_point: EntryPoint | None = None) -> PluginRecord:
-    """Check what a distribution declares, before anything of it is imported."""
-    try:
-        reason = distribution.find_problem(entry_point)
-    except ValueError as error:
-        return record.fail(f"its metadata is malformed: {error}", error)
-    return record.fail(reason) if reason else record
 
 
 def _make_record(distribution: Distribution, name: str) -> PluginRecord:
@@ -348,9 +339,11 @@ def _record_object(plugin: object, name: str | None) -> PluginRecord:
 def _record_names(distribution: Distribution) -> PluginRecord:
     """Make the record of a distribution without a plugin; nothing of it is imported before a name is touched."""
     record = _make_record(distribution, distribution.name)
-    if record.is_ready:
-        record = _check(record, distribution)
-    return dataclasses.replace(record, state=PluginState.NAMES) if record.is_ready else record
+    if not record.is_ready:
+        return record
+    if reason := distribution.find_problem(None):
+        return record.fail(reason)
+    return dataclasses.replace(record, state=PluginState.NAMES)
 
 
 def _record_idle_block(word: str) -> PluginRecord:

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from corelet_routing import AbstractRouteDef as AbstractRouteDef
     from corelet_routing import DynamicResource as DynamicResource
     from corelet_routing import PlainResource as PlainResource
+    from corelet_routing import PrefixResource as PrefixResource
     from corelet_routing import Resource as Resource
     from corelet_routing import ResourceRoute as ResourceRoute
+    from corelet_routing import ResourcesView as ResourcesView
     from corelet_routing import RouteDef as RouteDef
+    from corelet_routing import RoutesView as RoutesView
     from corelet_routing import RouteTableDef as RouteTableDef
+    from corelet_routing import SystemRoute as SystemRoute
     from corelet_routing import UrlDispatcher as UrlDispatcher
     from corelet_routing import UrlMappingMatchInfo as UrlMappingMatchInfo
     from corelet_routing import View as View
