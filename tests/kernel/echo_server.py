@@ -48,9 +48,7 @@ def main() -> None:
     sock.listen(128)
     sys.stdout.write(f"{sock.getsockname()[1]}\n")
     sys.stdout.flush()
-    # More than the largest case that must be taken.
-    app = Application(handler=echo, plugins=[], client_max_size=16 * 2**20)
-    run_app(app, sock=sock, print=None, loop=make_loop())
+    run_app(Application(handler=echo, plugins=[]), sock=sock, print=None, loop=make_loop())
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def get_payload(case: Case) -> bytes:
 
 
 async def judge_all(
-    host: str, port: int, cases: Iterable[Case], *, is_split: bool, at_once: int = 24, idle_seconds: float = 0.5
+    host: str, port: int, cases: Iterable[Case], *, is_split: bool, at_once: int = 40, idle_seconds: float = 0.5
 ) -> dict[str, Verdict]:
     """Judge all cases against a server, several at once; the verdicts by id."""
     slots = asyncio.Semaphore(at_once)

@@ -20,7 +20,11 @@ CASES = load_cases(HERE.parent / "data" / "cases" / "server_raw.json")
 WIRES = {"fast": {}, "pure": {"CORELET_NO_EXTENSIONS": "1"}}
 
 #: Cases where the RFC allows both, that we accept, and what speaks for it. All others of that level are refused.
-ACCEPTED_POLICY: dict[str, str] = {}
+ACCEPTED_POLICY = {
+    "v-unknown-method": "methods are open-ended (RFC 9110 section 16.1): the application says 405",
+    "v-trace": "a method like any other: the application decides",
+    "v-ver-1.9": "a higher minor version is read as the highest known (RFC 9110 section 2.5)",
+}
 
 
 @contextmanager
