@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -193,9 +194,9 @@ class Pattern:
 
     def _make_expression(self) -> re.Pattern[str]:
         names = [part.name for part in self.parts if isinstance(part, Variable)]
-        doubles = {name for name in names if names.count(name) > 1}
-        if doubles:
-            raise ValueError(f"malformed route pattern {self.text!r}: variable {min(doubles)!r} stands there twice")
+        double = next((name for name, count in Counter(names).items() if count > 1), None)
+        if double is not None:
+            raise ValueError(f"malformed route pattern {self.text!r}: variable {double!r} stands there twice")
         source = "".join(
             re.escape(decode_path(part)) if isinstance(part, str) else f"(?P<{part.name}>{part.expression.pattern})"
             for part in self.parts

@@ -1,9 +1,9 @@
 """The lookup tree: from a path to the few resources that may match it, in the order of their registration.
 
 Each level of the tree is one segment of the path. A node leads on by a segment's text, by any text where a whole
-segment is one variable, or by how the segment starts and ends. The tree only sorts out: a candidate's expression has the
-last word. So only patterns that differ in nothing but an expression, or in text between two variables of a segment,
-are tried one after the other. A lookup visits a node at most once and stops at the depth of the longest pattern.
+segment is one variable, or by how the segment starts and ends. The tree only sorts out: a candidate's expression has
+the last word. So only patterns that differ in nothing but an expression, or in text between two variables of a
+segment, are tried one after the other. A lookup visits a node at most once and stops at the depth of the tree.
 """
 
 from __future__ import annotations
