@@ -453,9 +453,9 @@ class StreamReader:
             self._control.pause_reading()
 
     def _resume(self) -> None:
+        assert self._control is not None  # it was asked to pause
         self._is_paused = False
-        if self._control is not None:
-            self._control.resume_reading()
+        self._control.resume_reading()
 
     def _count_taken(self, size: int) -> None:
         """Take note of what left the buffer; the last step, since the connection may feed or end us in it."""
