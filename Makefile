@@ -26,7 +26,7 @@ COVERAGE := $(BIN)/coverage
 BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python),\
 	$(if $(shell $(candidate) -c 'print(1)' 2>/dev/null),$(candidate))) $(PYTHON))
 
-.PHONY: help run test test-fast test-pure coverage bench micro lint format docs fuzz changelog clean
+.PHONY: help run test test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format docs fuzz changelog clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -70,12 +70,21 @@ bench-here: $(VENV)/.installed-bench-$(VERSION)
 micro-here: $(VENV)/.installed-bench-$(VERSION)
 	$(BIN)/python -m benchmarks.micro $(ARGS)
 
-lint: $(DEV)
+# make -k lint tells everything that is wrong, not the first thing
+lint: lint-style lint-types lint-floors lint-fragments
+
+lint-style: $(DEV)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy -p corelet -p corelet_routing
-	$(BIN)/mypy examples benchmarks docs
+
+lint-types: $(DEV)
+	$(BIN)/mypy -p corelet -p corelet_routing -p benchmarks
+	$(BIN)/mypy examples docs
+
+lint-floors: $(DEV)
 	$(BIN)/lint-imports
+
+lint-fragments: $(DEV)
 	$(BIN)/towncrier build --draft --version next >/dev/null
 
 format: $(DEV)
