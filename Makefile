@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
 SECONDS ?= 60
+INPUTS ?= 1000000
 HOST ?= 127.0.0.1
 PORT ?= 8080
 ARGS ?=
@@ -37,7 +38,7 @@ help:
 	@echo 'make micro   measure single steps: parser, serialiser, router'
 	@echo 'make lint    ruff, mypy, import-linter, changelog fragments;  make format  lets ruff mend what it can'
 	@echo 'make docs    build the documentation into docs/_build/html'
-	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60)'
+	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000)'
 
 run: $(BASE)
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/hello/app.py
@@ -97,7 +98,7 @@ docs: $(DOCS)
 
 fuzz: $(FUZZ)
 	$(BIN)/python tests/fuzz/run.py $(SECONDS)
-	$(BIN)/python tests/fuzz/differential.py
+	$(BIN)/python tests/fuzz/differential.py --inputs $(INPUTS)
 
 changelog: $(DEV)
 	$(BIN)/towncrier build --draft --version next
