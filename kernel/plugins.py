@@ -275,6 +275,7 @@ def records() -> tuple[PluginRecord, ...]:
     return PluginManager().join(_load_installed())
 
 
+@functools.cache
 def _load_installed() -> tuple[PluginRecord, ...]:
     """Load every installed plugin; report each word of ``CORELET_BLOCK`` that blocks nothing."""
     names = dict.fromkeys(entry_point.name for _, entry_point in read_plugins())

@@ -124,7 +124,7 @@ def test_the_version_is_the_one_of_the_installed_distribution() -> None:
 
 def test_the_version_module_has_no_other_lazy_name() -> None:
     with pytest.raises(AttributeError, match=r"module 'corelet\.version' has no attribute 'version'"):
-        corelet.version.version  # type: ignore[attr-defined]  # noqa: B018
+        corelet.version.version  # noqa: B018
 
 
 def test_modules_of_the_kernel_can_be_touched_as_attributes(site: FakeSite) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 import corelet
 from corelet import PluginConflictError, PluginLoadError, hookimpl, hookspec
-from corelet.plugins import PluginManager, PluginState, make_manager
+from corelet.plugin_record import PluginState
+from corelet.plugins import PluginManager, make_manager
 from tests.kernel.fake_site import FakeSite
 
 HELLO: Final = """
@@ -423,7 +424,7 @@ def test_all_are_asked_in_the_order_in_which_they_were_given() -> None:
 
 
 def test_an_implementation_can_ask_to_come_first_or_last() -> None:
-    def answer(word: str, **options: bool) -> types.ModuleType:
+    def answer(word: str, **options: Any) -> types.ModuleType:
         return make_module(word, corelet_report=hookimpl(**options)(lambda: [word]))
 
     manager = make_manager([answer("last", trylast=True), answer("a"), answer("b"), answer("first", tryfirst=True)])
