@@ -346,7 +346,7 @@ cdef class _HeadBase:
         return self._headers
 
     def field(self, name):
-        """Get the first value of a field, without making the map; ``name`` in lower case."""
+        """Get the first value of a field by its name in any case, without making the map."""
         cdef Py_ssize_t size = 0
         cdef Bytes wanted, base
         cdef Field* field
@@ -359,16 +359,20 @@ cdef class _HeadBase:
         base = <Bytes>PyBytes_AS_STRING(self._raw)
         for i in range(self._count):
             field = &self._fields[i]
-            if field.name_end - field.name == size and is_lowered(base + field.name, wanted, size):
+            if field.name_end - field.name == size and is_name(base + field.name, wanted, size):
                 return decode_value(base + field.value, field.value_end - field.value)
         return None
 
 
-cdef bint is_lowered(Bytes text, Bytes wanted, Py_ssize_t size) noexcept nogil:
-    """Whether text, brought to lower case, is what is wanted."""
+cdef inline uint8_t lower(uint8_t byte) noexcept nogil:
+    return byte | 0x20 if 0x41 <= byte <= 0x5A else byte
+
+
+cdef bint is_name(Bytes text, Bytes wanted, Py_ssize_t size) noexcept nogil:
+    """Whether two names are one, in whatever case."""
     cdef Py_ssize_t i
     for i in range(size):
-        if text[i] != wanted[i] and not (0x41 <= text[i] <= 0x5A and text[i] | 0x20 == wanted[i]):
+        if lower(text[i]) != lower(wanted[i]):
             return False
     return True
 

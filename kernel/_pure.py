@@ -14,6 +14,7 @@ import enum
 import ipaddress
 import re
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -214,10 +215,10 @@ class _HeadBase:
         return self._headers
 
     def field(self, name: str) -> str | None:
-        """Get the first value of a field, without making the map; ``name`` in lower case."""
+        """Get the first value of a field by its name in any case, without making the map."""
         if not isinstance(name, str):
             raise TypeError(f"field() takes a str, not {type(name).__name__}")
-        wanted = name.encode("utf-8", "surrogatepass")
+        wanted = name.encode("utf-8", "surrogatepass").lower()
         for raw_name, value in self.raw_headers:
             if raw_name.lower() == wanted:
                 return _decode(value)
@@ -392,7 +393,8 @@ class _Parser(Generic[HeadT]):
         self._chunk_marks = chunk_marks
         self._data = b""
         self._pos = 0
-        self._more: list[bytes] = []
+        #: Reads that wait behind the one at hand; None for none.
+        self._more: deque[bytes] | None = None
         self._state = _State.HEAD
         self._section: _Section | None = None
         self._framing: _Framing | None = None
@@ -425,8 +427,10 @@ class _Parser(Generic[HeadT]):
             raise RuntimeError("feed_data() after feed_eof()")
         if self._state is _State.FINISHED or not data:
             return
-        if self._pos == len(self._data):
+        if self._pos == len(self._data) and self._more is None:
             self._data, self._pos = data, 0
+        elif self._more is None:
+            self._more = deque((data,))
         else:
             self._more.append(data)
 
@@ -480,7 +484,7 @@ class _Parser(Generic[HeadT]):
             RuntimeError: the parser is not paused.
         """
         self._check_paused("take_rest")
-        rest = b"".join((self._data[self._pos :], *self._more))
+        rest = b"".join((self._data[self._pos :], *(self._more or ())))
         self._release()
         self._state = _State.TAKEN
         return rest
@@ -488,7 +492,7 @@ class _Parser(Generic[HeadT]):
     @property
     def buffered(self) -> int:
         """Bytes that were fed and not consumed yet."""
-        held = len(self._data) - self._pos + sum(map(len, self._more))
+        held = len(self._data) - self._pos + sum(map(len, self._more or ()))
         if self._section is not None and self._section.buffer is not self._data:
             held += len(self._section.buffer)
         return held
@@ -550,7 +554,7 @@ class _Parser(Generic[HeadT]):
 
     def _release(self) -> None:
         self._data, self._pos = b"", 0
-        self._more.clear()
+        self._more = None
         self._section = self._framing = None
 
     def _step(self) -> HeadT | bytes | Mark | _Turn | None:
@@ -719,10 +723,11 @@ class _Parser(Generic[HeadT]):
         """Have a byte at hand; False where all input is consumed."""
         if self._pos < len(self._data):
             return True
-        if not self._more:
+        if self._more is None:
             self._data, self._pos = b"", 0
             return False
-        self._data, self._pos = self._more.pop(0), 0
+        self._data, self._pos = self._more.popleft(), 0
+        self._more = self._more or None
         return True
 
     def _take_piece(self, size: int) -> bytes | None:
