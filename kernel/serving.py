@@ -135,13 +135,21 @@ async def _serve(
 def _run_to_the_end(loop: asyncio.AbstractEventLoop, serving: asyncio.Task[None]) -> None:
     """Run the task; each signal cancels what it waits for: first the serving, then the waiting for answers."""
     is_stopping = False
-    serving.add_done_callback(lambda _: loop.stop())
-    while not serving.done():
-        try:
-            loop.run_forever()
-        except (GracefulExit, KeyboardInterrupt):
-            is_stopping = True
-            serving.cancel()
+
+    def stop_loop(task: asyncio.Task[None]) -> None:
+        loop.stop()
+
+    serving.add_done_callback(stop_loop)
+    try:
+        while not serving.done():
+            try:
+                loop.run_forever()
+            except (GracefulExit, KeyboardInterrupt):
+                is_stopping = True
+                serving.cancel()
+    finally:
+        # Another SystemExit leaves the task to the clean-up of the loop.
+        serving.remove_done_callback(stop_loop)
     try:
         serving.result()
     except (GracefulExit, KeyboardInterrupt):
