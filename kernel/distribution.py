@@ -13,7 +13,7 @@ from importlib_metadata import EntryPoint
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from .names import find_kernel_module, show_name
+from .names import BLOCK_VARIABLE, find_kernel_module, show_name
 from .version import HOOK_API, kernel_version
 
 #: Entry points that are plugins: name -> a module or an object with hook implementations.
@@ -22,8 +22,6 @@ PLUGIN_GROUP: Final = "corelet.plugins"
 EXPORT_GROUP: Final = "corelet.exports"
 #: Entry points that say which hook API a plugin needs at least: ``2`` -> what the plugin's own entry point names.
 HOOK_API_GROUP: Final = "corelet.hook_api"
-#: The environment variable that keeps plugins out: names of entry points or distributions, with commas between.
-BLOCK_VARIABLE: Final = "CORELET_BLOCK"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .names import PLUGIN_OF, show_name
+import os
+
+from .names import BLOCK_VARIABLE, PLUGIN_OF, show_name
 
 
 class CoreletError(Exception):
@@ -75,10 +77,15 @@ def missing_plugin(name: str) -> MissingPluginError:
         name: a key of :data:`~corelet.names.PLUGIN_OF`, like ``web.View``, ``app.router`` or ``request.multipart()``.
 
     Returns:
-        An error that says what to type: "app.router comes with a routing plugin: pip install corelet-routing".
+        An error that says what to type: "app.router comes with a routing plugin: pip install corelet-routing"; or that
+        the plugin is blocked.
 
     Raises:
         KeyError: no first-party plugin has the name; a bug in the caller.
     """
     plugin = PLUGIN_OF[name]
-    return MissingPluginError(f"{show_name(name)} comes with a {plugin} plugin: pip install corelet-{plugin}")
+    what = f"{show_name(name)} comes with a {plugin} plugin"
+    for word in os.environ.get(BLOCK_VARIABLE, "").split(","):
+        if word.strip().lower().replace("_", "-") in (plugin, f"corelet-{plugin}"):
+            return MissingPluginError(f"{what}, which is blocked: {BLOCK_VARIABLE}={word.strip()}")
+    return MissingPluginError(f"{what}: pip install corelet-{plugin}")

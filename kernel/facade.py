@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import MissingPluginError, PluginConflictError, PluginLoadError, missing_plugin
-from .names import KERNEL_NAMES, PLUGIN_OF, show_name
+from .names import BLOCK_VARIABLE, KERNEL_NAMES, PLUGIN_OF, show_name
 
 if TYPE_CHECKING:
     from .distribution import Export
@@ -64,8 +64,8 @@ def resolve(scope: str, name: str) -> Any:
     if module_name := KERNEL_NAMES[scope].get(name):
         module = importlib.import_module(f"{_PACKAGE}.{module_name}")
         return module if name == module_name else getattr(module, name)
-    if name.startswith("_"):
-        raise AttributeError(_describe_unknown(scope, name))
+    if name.startswith("_"):  # asked for by every import of a private module; nothing is read for it
+        raise AttributeError(_describe_unknown(scope, name, []))
     submodule = None if scope else _import_submodule(name)
     return submodule or _resolve_export(scope, name)
 
@@ -82,7 +82,7 @@ def _import_submodule(name: str) -> Any:
 
 
 def _resolve_export(scope: str, name: str) -> Any:
-    from .distribution import BLOCK_VARIABLE, read_exports
+    from .distribution import read_exports
 
     path = f"{scope}.{name}" if scope else name
     claims = read_exports().get(path, ())
@@ -98,7 +98,8 @@ def _resolve_export(scope: str, name: str) -> Any:
         raise MissingPluginError(f"{claims[0]}, which is blocked: {BLOCK_VARIABLE}={word}")
     if path in PLUGIN_OF:
         raise missing_plugin(path)
-    raise AttributeError(_describe_unknown(scope, name))
+    promised = [each.rpartition(".")[2] for each in PLUGIN_OF if each.rpartition(".")[0] == scope]
+    raise AttributeError(_describe_unknown(scope, name, [*list_names(scope), *promised]))
 
 
 def _load(export: Export) -> Any:
@@ -112,10 +113,9 @@ def _load(export: Export) -> Any:
         raise PluginLoadError(f"{export}, which can't be imported: {type(error).__name__}: {error}") from error
 
 
-def _describe_unknown(scope: str, name: str) -> str:
+def _describe_unknown(scope: str, name: str, known: list[str]) -> str:
     from difflib import get_close_matches
 
-    known = {*list_names(scope), *(path.rpartition(".")[2] for path in PLUGIN_OF if path.rpartition(".")[0] == scope)}
-    near = [] if name.startswith("_") else get_close_matches(name, known, n=1)
     module = f"{_PACKAGE}.{scope}" if scope else _PACKAGE
-    return f"module {module!r} has no attribute {name!r}" + "".join(f"; did you mean {each}?" for each in near)
+    hint = "".join(f"; did you mean {near}?" for near in get_close_matches(name, known, n=1))
+    return f"module {module!r} has no attribute {name!r}{hint}"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+#: The environment variable that keeps plugins out: names of entry points or distributions, with commas between.
+BLOCK_VARIABLE: Final = "CORELET_BLOCK"
+
 #: A module's own name stands for the module.
 _KERNEL: Final = {
     "": {

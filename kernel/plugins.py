@@ -28,7 +28,6 @@ from importlib_metadata import EntryPoint
 
 from . import hookspecs
 from .distribution import (
-    BLOCK_VARIABLE,
     Distribution,
     is_blockable,
     read_blockable,
@@ -38,6 +37,7 @@ from .distribution import (
 )
 from .errors import PluginConflictError, PluginLoadError
 from .hookspecs import EXCLUSIVE_MARK, PROJECT_NAME
+from .names import BLOCK_VARIABLE
 from .plugin_record import PluginRecord, PluginState, examine
 
 if TYPE_CHECKING:
@@ -190,6 +190,8 @@ class PluginManager:
         for implementation in own:
             if problem := self._find_problem(implementation):
                 return record.fail(problem)
+            if implementation.is_wrapper:
+                return record.fail(f"{_ADD_HOOKSPECS} can't be a wrapper: each plugin is asked alone")
             try:
                 implementation.function(*([self] if implementation.arguments else []))
             except Exception as error:  # noqa: BLE001  # a plugin may raise anything
@@ -263,7 +265,10 @@ def make_manager(plugins: Iterable[object] | None = None) -> PluginManager:
 
     Raises:
         PluginLoadError: a plugin failed; it names each one that did, the reason, and the way out.
+        TypeError: one name was given where a list is expected.
     """
+    if isinstance(plugins, str):
+        raise TypeError(f"plugins is {plugins!r}, expected a list: [{plugins!r}]")
     manager = PluginManager()
     _refuse_failed(manager.join(_load_installed() if plugins is None else map(_record_given, plugins)))
     return manager
@@ -298,14 +303,15 @@ def _load(distribution: Distribution, entry_point: EntryPoint, namesakes: Sequen
         return record
     if len(namesakes) > 1:
         words = " or ".join(f"{BLOCK_VARIABLE}={each.name}" for each in namesakes)
-        return record.fail(f"{_enumerate(map(str, namesakes))} both have a plugin of this name; block one: {words}")
+        return record.fail(
+            f"{_enumerate(map(str, namesakes))} each have a plugin of this name; block all but one: {words}"
+        )
     if reason := distribution.find_problem(entry_point):
         return record.fail(reason)
     try:
-        plugin = entry_point.load()
+        return examine(record, entry_point.load())
     except Exception as error:  # noqa: BLE001  # a plugin may raise anything
         return record.fail(_describe(error), error)
-    return examine(record, plugin)
 
 
 def _make_record(distribution: Distribution, name: str) -> PluginRecord:

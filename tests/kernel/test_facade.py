@@ -102,6 +102,11 @@ def test_importing_corelet_costs_less_than_a_third_of_the_peer() -> None:
     assert pages < peer_pages / 3
 
 
+def test_private_names_read_no_metadata(site: FakeSite) -> None:
+    source = "import sys, corelet; print(hasattr(corelet, '_fast'), 'importlib_metadata' in sys.modules)"
+    assert site.run(source) == "False False"
+
+
 # The kernel's names
 
 
@@ -280,6 +285,14 @@ def test_ports_fail_in_the_same_words(port: str, message: str) -> None:
     assert str(missing_plugin(port)) == message
 
 
+@pytest.mark.parametrize("word", ["routing", " Corelet_Routing"])
+def test_ports_of_a_blocked_plugin_say_so(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setenv("CORELET_BLOCK", f"static,{word}")
+    assert str(missing_plugin("app.router")) == (
+        f"app.router comes with a routing plugin, which is blocked: CORELET_BLOCK={word.strip()}"
+    )
+
+
 @pytest.mark.parametrize(
     ("module", "name", "message"),
     [
@@ -326,4 +339,9 @@ def test_first_party_plugins_export_what_is_said_of_them(pyproject: Path) -> Non
     plugin = pyproject.parent.name
     promised = {name for name, owner in PLUGIN_OF.items() if owner == plugin}
     ports = {name for name in promised if name.startswith(("app.", "request.", "response."))}
-    assert set(read_exports(pyproject)) == promised - ports
+    exports = read_exports(pyproject)
+    assert set(exports) == promised - ports
+    for name in exports:
+        scope, _, plain = name.rpartition(".")
+        value = getattr(importlib.import_module(MODULES[scope]), plain)
+        assert not inspect.ismodule(value), f"{name} is a module of {plugin}, not what has its name there"

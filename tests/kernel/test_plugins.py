@@ -220,8 +220,8 @@ def test_names_of_the_kernel_are_refused_of_a_distribution_without_a_plugin_too(
 def test_two_distributions_with_a_plugin_of_one_name_are_refused(site: FakeSite) -> None:
     add_hello(site)
     site.add("acme-hello", plugins={"hello": "hello"})
-    both = "acme-hello 1.0 and corelet-hello 1.0 both have a plugin of this name"
-    way = "block one: CORELET_BLOCK=acme-hello or CORELET_BLOCK=corelet-hello"
+    both = "acme-hello 1.0 and corelet-hello 1.0 each have a plugin of this name"
+    way = "block all but one: CORELET_BLOCK=acme-hello or CORELET_BLOCK=corelet-hello"
     assert site.fail(START).splitlines()[1:3] == [
         f"  hello (acme-hello 1.0): {both}; {way}",
         f"  hello (corelet-hello 1.0): {both}; {way}",
@@ -252,6 +252,11 @@ def test_a_given_name_that_is_not_installed_is_an_error_with_the_near_name(site:
         "PluginLoadError: cannot load every plugin:\n"
         "  sesions: no installed plugin has this name; did you mean sessions?"
     )
+
+
+def test_one_name_is_not_taken_for_a_list() -> None:
+    with pytest.raises(TypeError, match=r"plugins is 'routing', expected a list: \['routing'\]"):
+        make_manager("routing")
 
 
 def test_giving_objects_reads_no_metadata(site: FakeSite) -> None:
@@ -590,6 +595,14 @@ def test_a_plugin_that_fails_to_add_its_hooks_is_an_error_with_the_reason() -> N
             raise OSError("no hooks today")
 
     assert give_problem(Broken()) == "Broken: corelet_add_hookspecs raised OSError: no hooks today"
+
+
+def test_hooks_are_not_added_by_a_wrapper() -> None:
+    def corelet_add_hookspecs() -> Generator[None, None, None]:
+        yield
+
+    module = make_module("hello", corelet_add_hookspecs=hookimpl(wrapper=True)(corelet_add_hookspecs))
+    assert give_problem(module) == "hello: corelet_add_hookspecs can't be a wrapper: each plugin is asked alone"
 
 
 def test_hooks_are_not_added_through_a_wrong_argument() -> None:
