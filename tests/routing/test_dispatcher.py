@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -72,7 +73,9 @@ SEGMENTS = st.one_of(
 )
 METHODS = st.lists(st.sampled_from(["GET", "POST", "*"]), min_size=1, max_size=2, unique=True).map(sorted)
 PATHS = st.lists(
-    st.sampled_from(["", "a", "b", "ab", "ba", "a.b", "é", "1", "12", "a1", "1-a", "a/b", "a%b", "{a}", "aé1"]),
+    st.sampled_from(
+        ["", "a", "b", "ab", "ba", "a.b", "é", "1", "12", "a1", "1-a", "a/b", "a%b", "{a}", "{", "a}", "aé1"]
+    ),
     max_size=4,
 )
 
@@ -168,6 +171,7 @@ def look(router: UrlDispatcher, resources: list[AbstractResource], method: str, 
 )
 @example([Rule([["a"]], ["GET"]), Rule([[Variable(".+")]], ["POST"]), Rule([["a"]], ["POST"])], [("POST", ["a"])])
 @example([Rule([[Variable(".*")]], ["POST"]), Rule([["a"]], ["GET"])], [("GET", ["a"]), ("PUT", ["a"])])
+@example([Rule([["a"]], ["*"]), Rule([["b"]], ["GET"]), Rule([["a"]], ["GET"])], [("GET", ["a"])])
 def test_first_registered_match_wins(rules, asked):
     resources = [make_resource(rule) for rule in rules]
     router = UrlDispatcher()
@@ -479,3 +483,41 @@ def test_no_path_is_remembered():
         resolve(router, f"/{number}/missing/{number}")
         resolve(router, f"/{number}")
     assert repr(vars(router)) == before
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "/r{}/{{x}}",
+        "/{{x}}/r{}",
+        "/r{}-{{x}}",
+        "/{{x}}-r{}",
+        "/r{}/{{x:[0-9]+}}",
+        "/{{x:[0-9]+}}/r{}",
+        "/r{}/{{x:.*}}",
+        "/a/{{x:.*}}/r{}",
+        "/r{}",
+    ],
+)
+def test_last_of_two_thousand_resources_takes_the_steps_of_the_first(form):
+    router = make_router(*(form.format(f"{number:04}") for number in range(2000)))
+    paths = [re.sub(r"\{.*\}", "12", form.format(f"{number:04}")) for number in (0, 1999)]
+    steps = [_count_steps(router, path) for path in paths]
+    assert steps[0] == steps[1] < 120
+
+
+def _count_steps(router: UrlDispatcher, path: str) -> int:
+    steps = 0
+
+    def count(frame: Any, event: str, _: Any) -> Any:
+        nonlocal steps
+        steps += event == "line"
+        return count
+
+    sys.settrace(count)
+    try:
+        info = resolve(router, path)
+    finally:
+        sys.settrace(None)
+    assert info.http_exception is None
+    return steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .class_view import View
 from .definition import (
     AbstractRouteDef,
     RouteDef,
@@ -18,10 +19,9 @@ from .definition import (
 )
 from .dispatcher import ResourcesView, RoutesView, UrlDispatcher
 from .match_info import UrlMappingMatchInfo
+from .method_route import AbstractRoute, ResourceRoute, SystemRoute
 from .normalize import normalize_path_middleware
 from .resource import AbstractResource, DynamicResource, PlainResource, PrefixResource, Resource
-from .route import AbstractRoute, ResourceRoute, SystemRoute
-from .view import View
 
 __all__ = [
     "AbstractResource",

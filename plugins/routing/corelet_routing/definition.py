@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from corelet import web
 from corelet.abc import AbstractView
 
-from .route import METH_ANY, AbstractRoute, RouteHandler
+from .method_route import METH_ANY, AbstractRoute, RouteHandler
 
 if TYPE_CHECKING:
     import os

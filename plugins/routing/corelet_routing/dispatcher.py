@@ -20,9 +20,9 @@ from corelet import web
 from corelet.abc import AbstractRouter, AbstractView
 
 from .match_info import MethodNotAllowedInfo, NotFoundInfo, UrlMappingMatchInfo
+from .method_route import METH_ANY, AbstractRoute, ExpectHandler, ResourceRoute, RouteHandler
 from .pattern import decode_path
 from .resource import AbstractResource, DynamicResource, PlainResource, PrefixResource, Resource
-from .route import METH_ANY, AbstractRoute, ExpectHandler, ResourceRoute, RouteHandler
 from .tree import Candidate, Tree
 
 if TYPE_CHECKING:

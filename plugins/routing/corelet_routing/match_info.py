@@ -9,7 +9,7 @@ from typing import Any
 from corelet.abc import AbstractMatchInfo, Handler
 from corelet.web import HTTPException, HTTPMethodNotAllowed, HTTPNotFound
 
-from .route import METHOD_NOT_ALLOWED, NOT_FOUND, AbstractRoute
+from .method_route import METHOD_NOT_ALLOWED, NOT_FOUND, AbstractRoute
 
 
 class UrlMappingMatchInfo(dict[str, str], AbstractMatchInfo):

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 from .match_info import UrlMappingMatchInfo
+from .method_route import METH_ANY, AbstractRoute, ExpectHandler, ResourceRoute, RouteHandler
 from .pattern import Pattern, decode_path, requote
-from .route import METH_ANY, AbstractRoute, ExpectHandler, ResourceRoute, RouteHandler
 
 if TYPE_CHECKING:
     from yarl import URL

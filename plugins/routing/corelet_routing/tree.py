@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Final, Generic, TypeVar
 
+from .method_route import ResourceRoute
 from .pattern import WILD, Ends, Pattern, Segment
 from .resource import AbstractResource
-from .route import ResourceRoute
 
 _T = TypeVar("_T")
 
