@@ -30,7 +30,7 @@ from .server import Server, make_server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from .abc import AbstractAccessLogger
 
@@ -570,7 +570,7 @@ async def _close_listeners(listeners: list[tuple[socket.socket, asyncio.Server]]
 
 
 def _take_waiting(listener: socket.socket) -> list[socket.socket]:
-    accepted = []
+    accepted: list[socket.socket] = []
     with listener:
         while True:
             try:
@@ -594,7 +594,7 @@ def _socket_options(reuse_address: bool | None, reuse_port: bool | None) -> list
     return options
 
 
-def _bind_all(places: list[tuple[int, Any]], options: list[int]) -> list[socket.socket]:
+def _bind_all(places: Sequence[tuple[int, Any]], options: list[int]) -> list[socket.socket]:
     """Bind a socket to each address, all to the port that the first one gets.
 
     An address family that this machine lacks is left out while another one works.

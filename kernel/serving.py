@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import inspect
 import logging
+import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,6 @@ from .limits import DEFAULT_DEADLINES, SHUTDOWN_SECONDS
 from .runner import BACKLOG, AppRunner, BaseSite, GracefulExit, SockSite, TCPSite, UnixSite
 
 if TYPE_CHECKING:
-    import os
     import ssl
     from collections.abc import Awaitable, Callable, Iterable
 
@@ -177,7 +177,7 @@ def _list_paths(
 ) -> Iterable[str | os.PathLike[str]]:
     if path is None:
         return ()
-    return (path,) if isinstance(path, str) or hasattr(path, "__fspath__") else path
+    return (path,) if isinstance(path, str | os.PathLike) else path
 
 
 def _list_socks(sock: socket.socket | Iterable[socket.socket] | None) -> Iterable[socket.socket]:

@@ -424,9 +424,32 @@ class TestSockSite:
         assert runner.sites == set()
 
 
-async def test_named_pipes_say_what_they_need(set_up):
-    with pytest.raises(RuntimeError, match="need Windows"):
-        NamedPipeSite(await set_up(), r"\\.\pipe\corelet")
+class TestNamedPipeSite:
+    async def test_says_what_it_needs(self, set_up):
+        with pytest.raises(RuntimeError, match="need Windows"):
+            NamedPipeSite(await set_up(), r"\\.\pipe\corelet")
+
+    async def test_serves_by_a_loop_that_has_pipes(self, set_up, tmp_path, monkeypatch):
+        loop = asyncio.get_running_loop()
+
+        async def start_serving_pipe(factory: Any, path: str) -> list[asyncio.Server]:
+            return [await loop.create_unix_server(factory, path)]
+
+        class LoopWithPipes:
+            def __init__(self) -> None:
+                self.start_serving_pipe = start_serving_pipe
+
+        path = str(tmp_path / "pipe")
+        runner = await set_up()
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "get_running_loop", LoopWithPipes)
+            site = NamedPipeSite(runner, path)
+        await site.start()
+        assert (site.name, runner.sites) == (path, {site})
+        assert await ask(path, unix=True) == "hello"
+        await site.stop()
+        with pytest.raises(OSError):  # noqa: PT011 -- gone or refusing, by the version
+            await ask(path, unix=True)
 
 
 async def test_reuse_port_says_where_the_system_lacks_it(set_up, monkeypatch):
