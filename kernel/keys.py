@@ -7,7 +7,7 @@ collide, whatever their names: a key equals only itself.
 from __future__ import annotations
 
 import sys
-from typing import Any, Generic, TypeVar, get_args
+from typing import Generic, TypeVar, get_args
 
 _T = TypeVar("_T")
 
@@ -44,7 +44,19 @@ class BaseKey(Generic[_T]):
         return isinstance(other, BaseKey) and self._name > other._name
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}({self._name}, type={_show_type(self)})>"
+        return f"<{type(self).__name__}({self._name}, type={self._show_type()})>"
+
+    def _show_type(self) -> str:
+        value_type: object = self._type
+        if value_type is None and hasattr(self, "__orig_class__"):
+            (value_type,) = get_args(self.__orig_class__)
+        if value_type is None:
+            return "<<Unknown>>"
+        if not isinstance(value_type, type):
+            return repr(value_type)
+        if value_type.__module__ == "builtins":
+            return value_type.__qualname__
+        return f"{value_type.__module__}.{value_type.__qualname__}"
 
 
 class AppKey(BaseKey[_T]):
@@ -71,16 +83,3 @@ def _find_calling_module() -> str:
     while frame.f_globals.get("__name__") in (__name__, "typing") and frame.f_back is not None:
         frame = frame.f_back
     return str(frame.f_globals.get("__name__", "<unknown>"))
-
-
-def _show_type(key: BaseKey[Any]) -> str:
-    value_type: object = key._type
-    if value_type is None and hasattr(key, "__orig_class__"):
-        (value_type,) = get_args(key.__orig_class__)
-    if value_type is None:
-        return "<<Unknown>>"
-    if not isinstance(value_type, type):
-        return repr(value_type)
-    if value_type.__module__ == "builtins":
-        return value_type.__qualname__
-    return f"{value_type.__module__}.{value_type.__qualname__}"
