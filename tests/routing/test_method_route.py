@@ -76,7 +76,7 @@ def test_function_marked_as_coroutine_function_is_a_handler():
 @pytest.mark.parametrize(
     ("handler", "name"),
     [
-        (plain, "test_route.plain"),
+        (plain, "test_method_route.plain"),
         (functools.partial(plain), "functools.partial"),
         (Handlers().plain_method, "Handlers.plain_method"),
         (lambda request: None, "<lambda>"),
