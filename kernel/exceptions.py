@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from yarl import URL
 
@@ -19,18 +20,17 @@ from .response import Headers, Response
 
 _PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 
-# What may stand in no URI: it is percent-encoded. A backslash would be a slash to browsers. Source: RFC 3986 section 2.
-_NOT_IN_URI: Final = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]')
+# What may stand in a URI. Not a backslash, which would be a slash to browsers. Source: RFC 3986 section 2.
+_URI_CHARACTERS: Final = "-._~:/?#[]@!$&'()*+,;=%"
+_HAS_AUTHORITY: Final = re.compile("(?:[a-z][a-z0-9+.-]*+:)?//", re.IGNORECASE).match
 
 
 def _format_uri(uri: str | URL) -> str:
-    """Make a URI of ASCII without anything that could end a field."""
-    text = _NOT_IN_URI.sub(_percent_encode, str(uri))
-    return text if text.isascii() else str(URL(text))
-
-
-def _percent_encode(match: re.Match[str]) -> str:
-    return f"%{ord(match[0]):02X}"
+    """Make a URI of ASCII without anything that could end a field; hosts by IDNA, all else percent-encoded."""
+    text = str(uri)
+    if not text.isascii() and _HAS_AUTHORITY(text) is not None:
+        text = str(URL(text))
+    return quote(text, safe=_URI_CHARACTERS, errors="surrogateescape")
 
 
 class HTTPException(Response, Exception):
@@ -97,7 +97,7 @@ class HTTPMove(HTTPRedirection):
         location: where to; a URL or a path. What can't stand in a URI is percent-encoded.
 
     Raises:
-        ValueError: the location is empty.
+        ValueError: the location is empty, or names a host beyond ASCII that can't be one.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web as peer_web
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -172,12 +172,19 @@ def test_a_location_is_made_fit_for_its_field(location: str | URL, field: str) -
     assert exc.location is location
 
 
-@given(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1))
-def test_a_location_holds_nothing_that_could_end_a_field(path: str) -> None:
-    field = HTTPFound("/" + path).headers["Location"]
+@given(st.text(st.characters(blacklist_categories=["Cs"])), st.sampled_from(["/a", "a", "?", "http://a/", "//a/"]))
+@example('"²', "/")
+@example("\udcff", "/a")
+def test_a_location_holds_nothing_that_could_end_a_field(rest: str, start: str) -> None:
+    field = HTTPFound(start + rest).headers["Location"]
     assert field.isascii()
     assert field.isprintable()
     assert " " not in field
+
+
+def test_a_host_that_cannot_be_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="NFKC"):
+        HTTPFound("http://a\u2100/")  # "a/c" to IDNA
 
 
 @pytest.mark.parametrize("location", ["", URL()])
