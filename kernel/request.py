@@ -6,6 +6,7 @@ Making a request touches nothing but the head; header map, URL, query and cookie
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -84,6 +85,28 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
 
     POST_METHODS: Final = frozenset({"PATCH", "POST", "PUT", "TRACE", "DELETE"})
 
+    __slots__ = (
+        "__weakref__",
+        "_client_max_fields",
+        "_client_max_size",
+        "_cookies",
+        "_headers",
+        "_host",
+        "_post",
+        "_query",
+        "_read_bytes",
+        "_rel_url",
+        "_remote",
+        "_scheme",
+        "_state",
+        "connection",
+        "content",
+        "head",
+        "match_path",
+        "method",
+        "response",
+    )
+
     #: The parsed head.
     head: RequestHead
     #: The body as a stream; empty where there is none.
@@ -95,22 +118,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
     #: The path that routers match, without query: percent-encoded, normalised by RFC 3986 section 6.2.2.
     match_path: str
     #: The response that has been started for this request.
-    response: StreamResponse | None = None
-
-    # What is made when first asked for.
-    _state: dict[Any, Any] | None = None
-    _headers: CIMultiDictProxy[str] | None = None
-    _rel_url: URL | None = None
-    _query: MultiDictProxy[str] | None = None
-    _cookies: Mapping[str, str] | None = None
-    _read_bytes: bytes | None = None
-    _post: MultiDictProxy[Any] | None = None
-    # What clone() has set.
-    _scheme: str | None = None
-    _host: str | None = None
-    _remote: str | None = None
-    _client_max_size: int | None = None
-    _client_max_fields: int | None = None
+    response: StreamResponse | None
 
     def __init__(self, head: RequestHead, content: StreamReader, connection: AbstractConnection) -> None:
         self.head = head
@@ -118,6 +126,21 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         self.connection = connection
         self.method = head.method
         self.match_path = head.path if head.is_plain else _normalize_path(head.path)
+        self.response = None
+        # What is made when first asked for.
+        self._state: dict[Any, Any] | None = None
+        self._headers: CIMultiDictProxy[str] | None = None
+        self._rel_url: URL | None = None
+        self._query: MultiDictProxy[str] | None = None
+        self._cookies: Mapping[str, str] | None = None
+        self._read_bytes: bytes | None = None
+        self._post: MultiDictProxy[Any] | None = None
+        # What clone() sets.
+        self._scheme: str | None = None
+        self._host: str | None = None
+        self._remote: str | None = None
+        self._client_max_size: int | None = None
+        self._client_max_fields: int | None = None
 
     def clone(
         self,
@@ -138,8 +161,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         """
         if self._read_bytes is not None:
             raise RuntimeError("clone() after the body was read: clone the request before that")
-        new = type(self)(self.head, self.content, self.connection)
-        new.__dict__.update(self.__dict__)
+        new = copy.copy(self)
         if self._state is None:
             self._state = new._state = {}
         if method is not _NOT_GIVEN:
@@ -156,7 +178,9 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
             "_client_max_size": client_max_size,
             "_client_max_fields": client_max_fields,
         }
-        new.__dict__.update({name: value for name, value in replaced.items() if value is not _NOT_GIVEN})
+        for name, value in replaced.items():
+            if value is not _NOT_GIVEN:
+                setattr(new, name, value)
         return new
 
     def _set_rel_url(self, url: URL) -> None:
@@ -570,8 +594,14 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
 class Request(BaseRequest):
     """A request to an application: knows what the router found and which application answers."""
 
-    #: What the router found; None before that, and where the application has no router.
-    match_info: AbstractMatchInfo = None  # type: ignore[assignment]  # set before any handler runs
+    __slots__ = ("match_info",)
+
+    #: What the router found; None where the application has no router.
+    match_info: AbstractMatchInfo
+
+    def __init__(self, head: RequestHead, content: StreamReader, connection: AbstractConnection) -> None:
+        super().__init__(head, content, connection)
+        self.match_info = None  # type: ignore[assignment]  # set before any handler runs
 
     @property
     def app(self) -> Any:

@@ -11,9 +11,10 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from http import HTTPStatus
 from http.cookies import SimpleCookie
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from multidict import CIMultiDict
 
@@ -61,7 +62,10 @@ _PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 _STATUS_LINES: Final = {
     status: make_status_line(HttpVersion11, status, phrase) for status, phrase in _PHRASES.items()
 }
-_STATUSES_WITHOUT_BODY: Final = frozenset({101, 204, 304})
+#: RFC 9112 section 6.3: 1xx, 204 and 304 end with the head.
+_STATUSES_WITH_BODY: Final = frozenset(range(200, 1000)) - {204, 304}
+#: To all others an answer may have no body: HEAD, CONNECT, and what nobody knows.
+_METHODS_WITH_BODY: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
 _KEEP_ALIVE_FIELD: Final = b"Connection: keep-alive\r\n"
 _CHUNKED_FIELD: Final = b"Transfer-Encoding: chunked\r\n"
@@ -94,31 +98,44 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         ValueError: a status or reason that can't be sent.
     """
 
-    # Instance attributes are set only where they differ from these: making a response is cheap that way.
-    _stage: Stage = _NEW
+    # Every attribute of the hot path is set by _set_new(): one that the class has as well is slow to read and to set.
+    _stage: Stage
+    _status: int
+    _reason: str | None
+    _headers: CIMultiDict[str] | None
+    # The whole Content-Type while there is no header map that could hold it.
+    _type_field: str | None
+    _keep_alive: bool | None
+    _chunked: bool
+    _coding: str | bool
+    _cookies: SimpleCookie | None
+    _body_bytes: int
+    _state: dict[Any, Any] | None = None
     _request: BaseRequest | None = None
     _writer: BodyWriter | None = None
-    _status: int = 200
-    _reason: str | None = None
-    _headers: CIMultiDict[str] | None = None
-    # The whole Content-Type while there is no header map that could hold it.
-    _type_field: str | None = _OCTET_STREAM
-    _keep_alive: bool | None = None
-    _chunked: bool = False
-    _coding: str | bool = False
     _has_automatic_fields: bool = False
-    _cookies: SimpleCookie | None = None
-    _state: dict[Any, Any] | None = None
-    _body_bytes: int = 0
 
     def __init__(
         self, *, status: int = 200, reason: str | None = None, headers: Headers | None = None
     ) -> None:
+        self._set_new()
         if status != 200 or reason is not None:
             self.set_status(status, reason)
         if headers is not None:
             self._headers = CIMultiDict(headers)
             self._headers.setdefault(hdrs.CONTENT_TYPE, _OCTET_STREAM)
+
+    def _set_new(self) -> None:
+        self._stage = _NEW
+        self._status = 200
+        self._reason = None
+        self._headers = None
+        self._type_field = _OCTET_STREAM
+        self._keep_alive = None
+        self._chunked = False
+        self._coding = False
+        self._cookies = None
+        self._body_bytes = 0
 
     # The start line and the state.
 
@@ -421,7 +438,10 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         """
         if request.response is self:
             return self._writer
-        self._begin(request)
+        if self._stage is not _NEW or request.response is not None:
+            self._refuse(request)
+        self._stage = _STARTED
+        self._request = request
         connection = request.connection
         if connection.prepare_response is not None:
             self._show_automatic_fields(connection.automatic_fields)
@@ -469,15 +489,12 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         self._request = None
         await writer.write_eof(data)
 
-    def _begin(self, request: BaseRequest) -> None:
+    def _refuse(self, request: BaseRequest) -> NoReturn:
         if self._stage is not _NEW:
             raise RuntimeError(
                 f"{self!r} has answered a request before: a response is used once, make a new one for {request!r}"
             )
-        if request.response is not None:
-            raise RuntimeError(f"{request!r} is being answered by {request.response!r} already, not by {self!r}")
-        self._stage = _STARTED
-        self._request = request
+        raise RuntimeError(f"{request!r} is being answered by {request.response!r} already, not by {self!r}")
 
     def _get_writer(self, caller: str) -> BodyWriter:
         if self._stage is _ENDED:
@@ -501,7 +518,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
             Content-Length or -1, whether the body is chunked, and whether it is not sent at all.
         """
         status = self._status
-        if status < 200 or status in _STATUSES_WITHOUT_BODY or (request.method == "CONNECT" and status < 300):
+        if status not in _STATUSES_WITH_BODY or (request.method == "CONNECT" and status < 300):
             return -1, False, True
         discard = request.method == "HEAD"
         if length is not None and not self._chunked:
@@ -514,40 +531,39 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     def _make_head(self, request: BaseRequest, length: int, chunked: bool, body: bytes | None = None) -> bytes:
         """Make the head's bytes, with the body behind it where that is given."""
         connection = request.connection
-        extra = connection.automatic_fields
+        status = self._status
         type_field = self._type_field
+        extra = connection.automatic_fields
         keep_alive = self._keep_alive is not False and connection.accepts_keep_alive(request)
         if self._cookies is not None:
             self._show_cookies(self._cookies)
-        if self._headers is not None:
+        headers = self._headers
+        if headers is not None:
             type_field = None
-            extra = self._reconcile(self._headers, extra)
-            keep_alive = keep_alive and not _asks_close(self._headers)
-            if length >= 0:
-                self._headers.pop(hdrs.CONTENT_LENGTH, None)
-        if self._status < 200 or self._status in _STATUSES_WITHOUT_BODY:
+            extra = self._reconcile(headers, extra, length)
+            keep_alive = keep_alive and not _asks_close(headers)
+        elif status not in _STATUSES_WITH_BODY:
             type_field = None
         if chunked:
             extra += _CHUNKED_FIELD
         if not keep_alive:
             extra += _CLOSE_FIELD
-        elif request.version < HttpVersion11:
+        elif request.head.version is not HttpVersion11:
             extra += _KEEP_ALIVE_FIELD
         self._keep_alive = keep_alive
-        if self._reason is None and self._status in _STATUS_LINES:
-            status_line = _STATUS_LINES[self._status]
-        else:
-            status_line = make_status_line(HttpVersion11, self._status, self.reason)
-        return serialize_response_head(status_line, self._headers, type_field, length, extra, body)
+        status_line = _STATUS_LINES.get(status) if self._reason is None else None
+        if status_line is None:
+            status_line = make_status_line(HttpVersion11, status, self.reason)
+        return serialize_response_head(status_line, headers, type_field, length, extra, body)
 
-    def _reconcile(self, headers: CIMultiDict[str], automatic: bytes) -> bytes:
+    def _reconcile(self, headers: CIMultiDict[str], automatic: bytes, length: int) -> bytes:
         """Drop fields that framing decides, and keep from the automatic ones what the application hasn't set."""
         status = self._status
         if hdrs.TRANSFER_ENCODING in headers:
             raise ValueError("Transfer-Encoding is set by enable_chunked_encoding(), not in headers")
-        if status < 200 or status == 204 or self._chunked:
+        if length >= 0 or status < 200 or status == 204 or self._chunked:
             headers.pop(hdrs.CONTENT_LENGTH, None)
-        if status in _STATUSES_WITHOUT_BODY:
+        if status not in _STATUSES_WITH_BODY:
             headers.pop(hdrs.CONTENT_TYPE, None)
         if self._has_automatic_fields:
             return b""
@@ -628,7 +644,7 @@ class Response(StreamResponse):
         ValueError: both body and text, Content-Type given twice, or something that can't be sent.
     """
 
-    _body: bytes | Payload | None = None
+    _body: bytes | Payload | None
 
     def __init__(
         self,
@@ -643,43 +659,45 @@ class Response(StreamResponse):
         zlib_executor_size: int | None = None,
         zlib_executor: Executor | None = None,
     ) -> None:
+        self._set_new()
+        self._body = None
         if status != 200 or reason is not None:
             self.set_status(status, reason)
         if headers is not None:
             self._headers = CIMultiDict(headers)
-        if content_type is not None or charset is not None:
-            self._set_given_type(content_type, charset, text is not None)
-        elif text is not None:
-            self._set_default_type(_TEXT_TYPE)
         if text is not None:
             if body is not None:
                 raise ValueError("body and text are both given, one is expected")
-            self._body = text.encode(charset or self._get_text_charset())
-        elif type(body) is bytes:
+            self._set_text(text, content_type, charset)
+            return
+        if content_type is not None or charset is not None:
+            self._set_given_type(content_type or _OCTET_STREAM, charset)
+        if type(body) is bytes:
             self._body = body
         elif body is not None:
             self.body = body
         if self._headers is not None:
             self._headers.setdefault(hdrs.CONTENT_TYPE, _OCTET_STREAM)
 
-    def _set_given_type(self, content_type: str | None, charset: str | None, has_text: bool) -> None:
-        if self._headers is not None and hdrs.CONTENT_TYPE in self._headers:
-            raise ValueError("Content-Type is given twice: in headers and by content_type or charset")
-        if content_type is not None and "charset" in content_type:
-            raise ValueError(f"content_type is {content_type!r}: give the charset by its own argument")
-        media_type = content_type or ("text/plain" if has_text else _OCTET_STREAM)
-        if has_text:
-            charset = charset or "utf-8"
-        self._set_type_field(media_type if charset is None else f"{media_type}; charset={charset}")
+    def _set_text(self, text: str, content_type: str | None, charset: str | None) -> None:
+        if content_type is not None or charset is not None:
+            self._set_given_type(content_type or "text/plain", charset or "utf-8")
+        elif self._headers is None:
+            self._type_field = _TEXT_TYPE
+        elif hdrs.CONTENT_TYPE in self._headers:
+            charset = self.charset
+        else:
+            self._headers[hdrs.CONTENT_TYPE] = _TEXT_TYPE
+        self._body = text.encode(charset or "utf-8")
 
-    def _set_default_type(self, field: str) -> None:
+    def _set_given_type(self, content_type: str, charset: str | None) -> None:
+        field = _make_type_field(content_type, charset)
         if self._headers is None:
             self._type_field = field
+        elif hdrs.CONTENT_TYPE in self._headers:
+            raise ValueError("Content-Type is given twice: in headers and by content_type or charset")
         else:
-            self._headers.setdefault(hdrs.CONTENT_TYPE, field)
-
-    def _get_text_charset(self) -> str:
-        return "utf-8" if self._type_field == _TEXT_TYPE and self._headers is None else self.charset or "utf-8"
+            self._headers[hdrs.CONTENT_TYPE] = field
 
     @property
     def body(self) -> bytes | Payload | None:
@@ -748,19 +766,20 @@ class Response(StreamResponse):
 
     def render(self, request: BaseRequest) -> bytes | None:
         """Make the whole answer in one buffer and end; None, and nothing changed, where it has to be prepared."""
-        body = self._body
-        if body is None:
-            body = b""
+        body = b"" if self._body is None else self._body
         if type(body) is not bytes or self._chunked or self._coding or len(body) > JOIN_BYTES:
             return None
-        self._begin(request)
-        length, _, discard = self._frame(request, len(body) or self._get_length())
-        data = self._make_head(request, length, False, None if discard else body)
+        if self._stage is not _NEW or request.response is not None:
+            self._refuse(request)
+        length = len(body)
+        if request.method in _METHODS_WITH_BODY and self._status in _STATUSES_WITH_BODY:
+            self._body_bytes = length
+        else:
+            length, _, discard = self._frame(request, length or self._get_length())
+            body = b"" if discard else body
         self._stage = _ENDED
-        self._request = None
+        data = self._make_head(request, length, False, body)
         request.response = self
-        if not discard:
-            self._body_bytes = len(body)
         return data
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -838,6 +857,15 @@ def json_bytes_response(
             raise ValueError("one of data and body is expected")
         body = dumps(data)
     return Response(body=body, status=status, reason=reason, headers=headers, content_type=content_type)
+
+
+@lru_cache(maxsize=256)
+def _make_type_field(content_type: str, charset: str | None) -> str:
+    if "charset" in content_type:
+        raise ValueError(f"content_type is {content_type!r}: give the charset by its own argument")
+    field = content_type if charset is None else f"{content_type}; charset={charset}"
+    check_field(hdrs.CONTENT_TYPE, field)
+    return field
 
 
 def _parse_length(value: str) -> int:
