@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
+from corelet import web
 from corelet.errors import MissingPluginError
 from corelet_routing import (
     AbstractResource,
@@ -232,6 +233,7 @@ def test_missing_path_is_404():
     assert info.http_exception.status == 404
     assert isinstance(info.route, SystemRoute)
     assert info.get_info() == {"http_exception": info.http_exception}
+    assert repr(info) == "<MatchInfo: <SystemRoute 404: Not Found>>"
 
 
 def test_missing_method_is_405_with_the_methods_of_all_matches():
@@ -473,6 +475,30 @@ def test_static_files_are_a_port_of_another_plugin():
         UrlDispatcher().add_static("/static", "/tmp")
 
 
+def test_static_files_come_from_who_exports_them(monkeypatch):
+    made: dict[str, Any] = {}
+
+    class Files(Mount):
+        def __init__(self, prefix: str, path: str, **kwargs: Any) -> None:
+            super().__init__(prefix)
+            made.update(kwargs, path=path)
+
+    monkeypatch.setitem(vars(web), "StaticResource", Files)
+    router = UrlDispatcher()
+    files = router.add_static("/static", "/tmp", show_index=True)
+    router.freeze()
+    assert resolve(router, "/static/a").route in list(files)
+    assert made == {
+        "path": "/tmp",
+        "name": None,
+        "expect_handler": None,
+        "chunk_size": 262144,
+        "show_index": True,
+        "follow_symlinks": False,
+        "append_version": False,
+    }
+
+
 # Cost.
 
 
@@ -514,10 +540,11 @@ def _count_steps(router: UrlDispatcher, path: str) -> int:
         steps += event == "line"
         return count
 
+    watching = sys.gettrace()  # coverage may be
     sys.settrace(count)
     try:
         info = resolve(router, path)
     finally:
-        sys.settrace(None)
+        sys.settrace(watching)
     assert info.http_exception is None
     return steps

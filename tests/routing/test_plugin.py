@@ -12,15 +12,14 @@ from tests.routing.stand_in import answer, resolve
 
 
 class Health:
-    """A plugin that gives a route where the application asks for it."""
+    """A plugin that gives a route where a key of the application asks for it."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
 
     @hookimpl
     def corelet_routing_routes(self, app: Any) -> list[web.RouteDef] | None:
-        return [web.get("/health", answer, name="health")] if app.get("with_health") else None
-
-    @hookimpl
-    def corelet_configure(self, app: Any) -> None:
-        app["with_health"] = True
+        return [web.get("/health", answer, name="health")] if self.key in ("always", *app) else None
 
 
 def test_application_gets_a_dispatcher():
@@ -38,7 +37,8 @@ def test_each_application_has_a_router_of_its_own():
 
 
 def test_routes_of_plugins_come_first_and_are_seen():
-    app = web.Application(plugins=[plugin, Health()])
+    app = web.Application(plugins=[plugin, Health("with_health"), Health("never")])
+    app["with_health"] = True
     app.router.add_get("/{any}", answer)
     assert [route.resource.canonical for route in app.router.routes()] == ["/health"] * 2 + ["/{any}"] * 2
     assert resolve(app.router, "/health").route.name == "health"
@@ -46,9 +46,15 @@ def test_routes_of_plugins_come_first_and_are_seen():
 
 def test_router_made_by_hand_gets_the_routes_of_plugins_too():
     router = UrlDispatcher()
-    app = web.Application(router=router, plugins=[plugin, Health()])
+    router.add_get("/own", answer)
+    app = web.Application(router=router, plugins=[plugin, Health("always")])
     assert app.router is router
-    assert app["with_health"]
+    assert [resource.canonical for resource in router.resources()] == ["/own", "/health"]
+
+
+def test_router_made_by_hand_needs_no_plugin():
+    app = web.Application(router=UrlDispatcher(), plugins=[])
+    assert app.add_routes([web.get("/a", answer)])[0].handler is answer
 
 
 def test_router_serves_one_application_only():

@@ -92,8 +92,11 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         if self._apps:
             raise RuntimeError(f"{self!r} serves {self._apps[0]!r} already: an application needs a router of its own")
         self._apps = (app,)
-        for definitions in app.plugins.call_all("corelet_routing_routes", app=app):
-            self.add_routes(definitions)
+        # An application may have this router without the plugin that defines the hook.
+        hook = getattr(app.plugins.pluggy.hook, "corelet_routing_routes", None)
+        if hook is not None and hook.has_spec():
+            for definitions in app.plugins.call_all("corelet_routing_routes", app=app):
+                self.add_routes(definitions)
 
     async def resolve(self, request: Any) -> UrlMappingMatchInfo:
         """Find the match for a request.

@@ -56,26 +56,28 @@ def normalize_path_middleware(
             return await handler(request)
         for form in find_forms(request.match_path):
             path = requote(form)
-            if path != request.match_path and not path.startswith("//") and await _is_answered(request, path):
-                query = request.rel_url.raw_query_string
-                raise redirect_class(URL.build(path=path, query_string=query, encoded=True))
+            if path == request.match_path or path.startswith("//"):
+                continue
+            url = URL.build(path=path, query_string=request.rel_url.raw_query_string, encoded=True)
+            if await _is_answered(request, url):
+                raise redirect_class(url)
         return await handler(request)
 
     return normalize
 
 
-async def _is_answered(request: Any, path: str) -> bool:
-    match_info = await request.app.router.resolve(_Elsewhere(request, path))
+async def _is_answered(request: Any, url: URL) -> bool:
+    match_info = await request.app.router.resolve(_Elsewhere(request, url))
     return match_info.http_exception is None
 
 
 class _Elsewhere:
-    """A request as routers see it, at another path. Unlike a clone it may share a body that has been read."""
+    """A request as routers see it, at another URL. Unlike a clone it may share a body that has been read."""
 
-    def __init__(self, request: Any, path: str) -> None:
+    def __init__(self, request: Any, url: URL) -> None:
         self._request = request
-        self.match_path = path
-        self.rel_url = request.rel_url.with_path(path, encoded=True, keep_query=True)
+        self.rel_url = url
+        self.match_path = url.raw_path
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._request, name)

@@ -204,7 +204,7 @@ class PlainResource(Resource):
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as :meth:`AbstractResource.add_prefix`."""
-        self._pattern = Pattern(check_prefix(prefix) + self._pattern.text)
+        self._pattern = Pattern(_check_prefix(prefix) + self._pattern.text)
 
     def get_info(self) -> dict[str, Any]:
         """Facts: ``path``."""
@@ -253,7 +253,7 @@ class DynamicResource(Resource):
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as :meth:`AbstractResource.add_prefix`."""
-        self._pattern = Pattern(check_prefix(prefix) + self._pattern.text)
+        self._pattern = Pattern(_check_prefix(prefix) + self._pattern.text)
 
     def get_info(self) -> dict[str, Any]:
         """Facts: ``formatter``, and ``pattern``, the expression that matches decoded paths."""
@@ -275,7 +275,7 @@ class PrefixResource(AbstractResource):
 
     def __init__(self, prefix: str, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self._prefix = "" if prefix in ("", "/") else check_prefix(prefix)
+        self._prefix = "" if prefix in ("", "/") else _check_prefix(prefix)
 
     @property
     def canonical(self) -> str:
@@ -298,7 +298,7 @@ class PrefixResource(AbstractResource):
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as :meth:`AbstractResource.add_prefix`."""
-        self._prefix = check_prefix(prefix) + self._prefix
+        self._prefix = _check_prefix(prefix) + self._prefix
 
     def get_info(self) -> dict[str, Any]:
         """Facts: ``prefix``."""
@@ -313,7 +313,7 @@ class PrefixResource(AbstractResource):
         return f"<{type(self).__name__} {name}{self._prefix or '/'}>"
 
 
-def check_prefix(prefix: str) -> str:
+def _check_prefix(prefix: str) -> str:
     """Return a prefix if it is one; else raise ValueError."""
     if len(prefix) < 2 or not prefix.startswith("/") or prefix.endswith("/"):
         raise ValueError(f"{prefix!r} is no prefix: it starts with a slash, ends with none, and is not empty")
