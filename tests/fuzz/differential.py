@@ -11,24 +11,18 @@ import argparse
 import random
 import sys
 import time
-from itertools import zip_longest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from corelet.limits import DEFAULT_LIMITS, Limits
+from corelet.limits import DEFAULT_LIMITS
 from tests.fuzz import corpus
-from tests.fuzz.wire_trace import WIRES, Setting, Trace, cut, cut_at_every_byte, trace
+from tests.fuzz.wire_trace import TIGHT_LIMITS, Setting, cut, cut_at_every_byte, find_disagreement
 
 #: Inputs up to this long are also fed byte by byte, one time in eight.
 SHORT_BYTES = 400
 MOST_DISAGREEMENTS = 5
 METHODS = ("GET", "GET", "HEAD", "CONNECT", "POST")
-TIGHT_LIMITS = (
-    Limits(max_line_bytes=20, max_field_bytes=20, max_fields=3, max_head_bytes=80, max_chunk_line_bytes=8),
-    Limits(max_line_bytes=40, max_field_bytes=12, max_fields=40, max_head_bytes=120, max_chunk_line_bytes=3),
-    Limits(max_line_bytes=8190, max_field_bytes=8190, max_fields=1, max_head_bytes=40, max_chunk_line_bytes=0),
-)
 
 
 class Mutator:
@@ -99,35 +93,6 @@ class Mutator:
         data[:] = b"\r\n".join(lines)
 
 
-def find_disagreement(data: bytes, pieces: list[bytes], setting: Setting) -> tuple[str, Trace, Trace] | None:
-    """Run an input through both wires, whole and in pieces; the first two traces that differ."""
-    whole = trace(WIRES["pure"], [data], setting)
-    pure_pieces = trace(WIRES["pure"], pieces, setting)
-    fast_whole = trace(WIRES["fast"], [data], setting)
-    fast_pieces = trace(WIRES["fast"], pieces, setting)
-    if fast_whole != whole:
-        return "pure and fast, whole", whole, fast_whole
-    if pure_pieces.events != whole.events:
-        return "pure, whole and in pieces", whole, pure_pieces
-    if fast_pieces != pure_pieces:
-        return "pure and fast, in pieces", pure_pieces, fast_pieces
-    return None
-
-
-EXECUTIONS_PER_INPUT = 4
-
-
-def describe_difference(left: Trace, right: Trace) -> list[str]:
-    """Say where two traces part."""
-    lines = []
-    for one, other in zip_longest((*left.events, *left.gauges), (*right.events, *right.gauges)):
-        if isinstance(one, dict) and isinstance(other, dict):
-            lines += [f"  {name}: {one[name]!r} | {other[name]!r}" for name in one if one[name] != other.get(name)]
-        elif one != other:
-            lines.append(f"  {one!r} | {other!r}")
-    return lines
-
-
 def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -143,15 +108,13 @@ def main() -> int:
         found = find_disagreement(data, pieces, setting)
         if found is not None:
             disagreements += 1
-            where, left, right = found
-            print(f"input {inputs}: {where} disagree on {data!r}\n  cut as {pieces!r}\n  {setting}")
-            print("\n".join(describe_difference(left, right)))
+            print(f"input {inputs}: {data!r}\n  cut as {pieces!r}\n  {setting}\n  {found}")
             if disagreements == MOST_DISAGREEMENTS:
                 break
         if inputs % 100_000 == 0:
             print(f"{inputs:,} inputs, {time.monotonic() - begin:.0f} s", flush=True)
     print(
-        f"seed {options.seed}: {inputs:,} inputs, {inputs * EXECUTIONS_PER_INPUT:,} executions, "
+        f"seed {options.seed}: {inputs:,} inputs, {inputs * corpus.EXECUTIONS_PER_INPUT:,} executions, "
         f"{disagreements} disagreements, {time.monotonic() - begin:.0f} s"
     )
     return 1 if disagreements else 0

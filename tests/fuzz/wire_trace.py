@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise, zip_longest
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,12 @@ _HEAD = ("version", "keep_alive", "upgrade", "chunked", "content_length", "has_b
 _REQUEST = ("method", "target", "path", "query", "is_plain", "authority", "scheme", "host", "expect_continue")
 _RESPONSE = ("status", "reason", "is_interim")
 _LOOKED_UP = ("host", "content-length", "x", "x-a", "cookie", "Host", "", "ü")
+#: Limits that short input reaches.
+TIGHT_LIMITS = (
+    Limits(max_line_bytes=20, max_field_bytes=20, max_fields=3, max_head_bytes=80, max_chunk_line_bytes=8),
+    Limits(max_line_bytes=40, max_field_bytes=12, max_fields=40, max_head_bytes=120, max_chunk_line_bytes=3),
+    Limits(max_line_bytes=8190, max_field_bytes=8190, max_fields=1, max_head_bytes=40, max_chunk_line_bytes=0),
+)
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,34 @@ def trace(wire: ModuleType, pieces: Iterable[bytes], setting: Setting) -> Trace:
 def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
     """Cut bytes at places in rising order."""
     edges = [0, *places, len(data)]
-    return [data[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    return [data[begin:end] for begin, end in pairwise(edges)]
 
 
 def cut_at_every_byte(data: bytes) -> list[bytes]:
     return [data[at : at + 1] for at in range(len(data))]
+
+
+def find_disagreement(data: bytes, pieces: list[bytes], setting: Setting) -> str | None:
+    """Run an input through both wires, whole and in pieces; say where the first two that differ do."""
+    pure, pure_pieces = trace(_pure, [data], setting), trace(_pure, pieces, setting)
+    fast, fast_pieces = trace(_fast, [data], setting), trace(_fast, pieces, setting)
+    if fast != pure:
+        return _describe_difference("pure and fast, whole,", pure, fast)
+    if pure_pieces.events != pure.events:
+        return _describe_difference("pure, whole and in pieces,", Trace(pure.events), Trace(pure_pieces.events))
+    if fast_pieces != pure_pieces:
+        return _describe_difference("pure and fast, in pieces,", pure_pieces, fast_pieces)
+    return None
+
+
+def _describe_difference(what: str, left: Trace, right: Trace) -> str:
+    lines = [f"{what} disagree:"]
+    for one, other in zip_longest((*left.events, *left.gauges), (*right.events, *right.gauges)):
+        if isinstance(one, dict) and isinstance(other, dict):
+            lines += [f"{name}: {one[name]!r} | {other[name]!r}" for name in one if one[name] != other.get(name)]
+        elif one != other:
+            lines.append(f"{one!r} | {other!r}")
+    return "\n  ".join(lines)
 
 
 def _make_parser(wire: ModuleType, setting: Setting) -> Any:
