@@ -711,10 +711,15 @@ class Connection(AbstractConnection, asyncio.Protocol):
         if self._is_reading_paused:
             self.resume_reading()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being read or answered."""
+        return self._request is None and not self._is_receiving and (self._parser is None or self._parser.is_idle)
+
     def close_idle(self) -> None:
         """Close unless a request is being read or answered."""
-        if self._request is None and not self._is_receiving and (self._parser is None or self._parser.is_idle):
-            self._close()
+        if self.is_idle:
+            self._close(lingers=False)
 
     def cancel(self) -> None:
         """Cancel the handler at work; the connection ends with it."""

@@ -28,6 +28,8 @@ _access_logger: Final = logging.getLogger("corelet.access")
 TICK_SECONDS: Final = 0.5
 #: Seconds that idle connections are kept after a stop has begun: a client in mid-loop is answered once more.
 STOP_GRACE_SECONDS: Final = 0.25
+#: Seconds between two looks at what has become idle in a stop.
+STOP_STEP_SECONDS: Final = 0.05
 #: Seconds that cancelled handlers get to end.
 CANCEL_SECONDS: Final = 1.0
 
@@ -172,17 +174,25 @@ class Server(Service):
             timeout: seconds for answers in progress; None for no limit.
         """
         self.pre_shutdown()
-        started = time.monotonic()
-        grace = STOP_GRACE_SECONDS if timeout is None else min(STOP_GRACE_SECONDS, timeout)
-        if not await self._wait_until_empty(grace):
-            for connection in self.connections:
-                connection.close_idle()
-            left = None if timeout is None else max(0.0, timeout - (time.monotonic() - started))
-            if not await self._wait_until_empty(left):
+        end = float("inf") if timeout is None else time.monotonic() + timeout
+        idle_since: dict[Connection, float] = {}
+        while not await self._wait_until_empty(STOP_STEP_SECONDS):
+            now = time.monotonic()
+            if now >= end:
                 await self._cancel_answers()
+                break
+            self._close_idle(idle_since, now)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _close_idle(self, idle_since: dict[Connection, float], now: float) -> None:
+        """Close what has been idle for the grace; an answer may end at any time of a stop, and be kept alive."""
+        for connection in self.connections:
+            if not connection.is_idle:
+                idle_since.pop(connection, None)
+            elif now - idle_since.setdefault(connection, now) >= STOP_GRACE_SECONDS:
+                connection.close_idle()
 
     async def _cancel_answers(self) -> None:
         for connection in self.connections:
