@@ -27,6 +27,7 @@ from .exceptions import HTTPException
 from .hdrs import HttpVersion11
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .wire import RequestParser, make_status_line, serialize_response_head
+from .writer import JOIN_BYTES
 
 if TYPE_CHECKING:
     import logging
@@ -45,6 +46,8 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
 #: Whether a task can start at once, in the callback that makes it. Python 3.12 and later.
 _HAS_EAGER_TASKS: Final = sys.version_info >= (3, 12)
+#: Whether asyncio's ``writelines()`` asks to pause like ``write()`` does. Source: CVE-2024-12254.
+_WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
 
 
 class Service:
@@ -260,8 +263,14 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Hand bytes to the transport, at the end of a burst that is being answered."""
-        if self._out is not None:
-            self._out.append(data)
+        out = self._out
+        if out is not None and len(data) <= JOIN_BYTES:
+            out.append(data)
+            # A body that is written on and on has to find out that its peer is behind.
+            if len(out) > BURST:
+                self._uncork()
+        elif out is not None:
+            self.send_pieces((data,))
         elif self._transport is None:
             raise ConnectionResetError("the peer has gone")
         else:
@@ -269,12 +278,15 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     def send_pieces(self, pieces: Iterable[bytes]) -> None:
         """Hand several bytes over in one write."""
-        if self._out is not None:
-            self._out.extend(pieces)
-        elif self._transport is None:
+        out, self._out = self._out, None
+        if out:
+            pieces = (*out, *pieces)
+        if self._transport is None:
             raise ConnectionResetError("the peer has gone")
-        else:
+        if _WRITELINES_PAUSES:
             self._transport.writelines(pieces)
+        else:
+            self._transport.write(b"".join(pieces))
 
     def _uncork(self) -> None:
         """Write what was collected, and collect no more."""
@@ -455,7 +467,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
                 parser.resume()
                 continue
             self._start(parser, cast("RequestHead", head))
-            if self._out is not None and len(self._out) >= BURST:
+            if self._out is None or len(self._out) >= BURST:
                 self._uncork()
                 self._out = []
         self._uncork()
