@@ -48,8 +48,8 @@ _ACCEPT_TURNS: Final = 3
 _GIVEN_BY_APP: Final = {"handler", "request_factory", "slots", "app", "client_max_size", "client_max_fields"}
 #: Tries to bind one free port on all addresses of a host.
 _PORT_TRIES: Final = 16
-#: For peers that were accepted last to end their TLS handshake, in seconds: one slow round trip.
-_LAST_HANDSHAKE_SECONDS: Final = 0.5
+#: What a TLS handshake in progress gets to end when its site stops, in seconds: a slow round trip.
+_HANDSHAKE_SECONDS: Final = 0.25
 #: What a socket of an address family says that this machine doesn't have.
 _MISSING_FAMILY: Final = {errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EADDRNOTAVAIL}
 
@@ -339,17 +339,17 @@ class BaseSite(ABC):
         """Remove what is left of the place once nobody listens there."""
 
     async def _hand_over(self, accepted: list[socket.socket]) -> None:
-        """Give the server the last connections; a peer slow with its TLS handshake is not waited for."""
+        """Give the server the last connections; peers slow with their TLS handshake are not waited for."""
         loop = asyncio.get_running_loop()
-        if not accepted:
-            return
         tasks = [
             loop.create_task(loop.connect_accepted_socket(self._factory, sock, ssl=self._ssl_context))
             for sock in accepted
         ]
-        _, unfinished = await asyncio.wait(tasks, timeout=_LAST_HANDSHAKE_SECONDS)
-        for task in unfinished:
-            task.cancel()
+        if self._ssl_context is not None:
+            # The server doesn't know yet of those in their handshake, and would stop without them.
+            await asyncio.sleep(_HANDSHAKE_SECONDS)
+            for task in tasks:
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

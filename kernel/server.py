@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from .access_logger import DEFAULT_FORMAT, AccessLogger
-from .connection import Connection, Service, choose_task_starter
+from .connection import Connection, Service, can_start_eagerly
 from .fields import format_http_date
 from .limits import CLIENT_MAX_FIELDS, CLIENT_MAX_SIZE, DEFAULT_DEADLINES, DEFAULT_LIMITS, READ_BUFFER_BYTES
 from .pipeline import Slots
@@ -97,6 +97,9 @@ class Server(Service):
         self.tcp_keepalive = tcp_keepalive
         self.logger = logger
         self.slots = slots or Slots(debug)
+        self.prepare_response = self.slots.prepare_response
+        self.request_started = self.slots.request_started
+        self.request_finished = self.slots.request_finished
         self.app = app
         self.sends_continue = app is None or app.handler is not None
         self.client_max_size = client_max_size
@@ -105,6 +108,7 @@ class Server(Service):
         self.now = 0.0
         self.automatic_fields = b""
         self.is_stopping = False
+        self._is_stopped = False
         self._connections: set[Connection] = set()
         self.stalled: set[Connection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -129,7 +133,7 @@ class Server(Service):
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
-            self.make_task = choose_task_starter(loop)
+            self.starts_eagerly = can_start_eagerly(loop)
             self._tick()
         return Connection(self, loop)
 
@@ -143,6 +147,8 @@ class Server(Service):
         self._connections.add(connection)
         if self._timer is None:
             self._tick()
+        if self._is_stopped:  # its TLS handshake has outlasted the server
+            connection.abort()
 
     def discard(self, connection: Connection) -> None:
         """Forget a connection that has been lost."""
@@ -166,6 +172,8 @@ class Server(Service):
     def pre_shutdown(self) -> None:
         """Begin to stop: answers say ``Connection: close`` from now on."""
         self.is_stopping = True
+        for connection in self._connections:
+            connection.stop()
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """Stop: idle connections close after a short grace, answers in progress end within a time, then are cancelled.
@@ -182,6 +190,7 @@ class Server(Service):
                 await self._cancel_answers()
                 break
             self._close_idle(idle_since, now)
+        self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

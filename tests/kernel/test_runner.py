@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
@@ -264,6 +265,15 @@ class TestSite:
         asking = asyncio.get_running_loop().run_in_executor(None, _ask_over_tls, sock, tls.client)
         await served.stop()
         assert (await asking).startswith(b"HTTP/1.1 200 OK")
+
+    async def test_a_tls_handshake_that_outlasts_the_server_is_served_no_more(self, serve, tls):
+        served = await serve(hello, ssl_context=tls.server)
+        with socket.create_connection((served.host, served.port)) as sock:
+            await asyncio.sleep(0.05)
+            await served.stop()
+            asking = asyncio.get_running_loop().run_in_executor(None, _ask_over_tls, sock, tls.client)
+            with contextlib.suppress(OSError):  # a reset, or the end of TLS without a goodbye
+                assert await asking == b""
 
     async def test_a_peer_that_never_ends_its_tls_handshake_holds_no_stop_up(self, serve, tls):
         served = await serve(hello, ssl_context=tls.server)
