@@ -20,7 +20,6 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 BASE := $(VENV)/.installed-$(VERSION)
 DEV := $(VENV)/.installed-dev-$(VERSION)
 DOCS := $(VENV)/.installed-docs-$(VERSION)
-FUZZ := $(VENV)/.installed-fuzz-$(VERSION)
 COVERAGE := $(BIN)/coverage
 
 # Benchmarks are promised on 3.13; without one, on PYTHON.
@@ -38,7 +37,7 @@ help:
 	@echo 'make micro   measure single steps: parser, serialiser, router'
 	@echo 'make lint    ruff, mypy, import-linter, changelog fragments;  make format  lets ruff mend what it can'
 	@echo 'make docs    build the documentation into docs/_build/html'
-	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000)'
+	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000, ARGS=--sanitize)'
 
 run: $(BASE)
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/hello/app.py
@@ -47,6 +46,7 @@ test: test-fast test-pure coverage
 
 test-fast: $(DEV)
 	@rm -f .coverage .coverage.*
+	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(COVERAGE) run -m pytest $(ARGS)
 
 test-pure: $(DEV)
@@ -96,8 +96,8 @@ docs: $(DOCS)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
 
-fuzz: $(FUZZ)
-	$(BIN)/python tests/fuzz/run.py $(SECONDS)
+fuzz: $(DEV)
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 	$(BIN)/python tests/fuzz/differential.py --inputs $(INPUTS)
 
 changelog: $(DEV)
@@ -126,10 +126,6 @@ $(DEV): $(BASE)
 
 $(DOCS): $(BASE)
 	$(INSTALL) --group docs
-	@touch $@
-
-$(FUZZ): $(DEV)
-	$(INSTALL) --group fuzz
 	@touch $@
 
 $(VENV)/.installed-bench-$(VERSION): $(BASE)
