@@ -65,9 +65,16 @@ class _Row(NamedTuple):
     leave: dict[int, str]
 
 
+def _class_of(chars: frozenset[int]) -> bytes:
+    return b"[" + b"".join(b"\\x%02x" % byte for byte in sorted(chars)) + b"]"
+
+
 def _row(where: str, run: frozenset[int], *leaves: tuple[Iterable[int], str]) -> _Row:
-    inside = b"[" + b"".join(b"\\x%02x" % byte for byte in sorted(run)) + b"]*" if run else b""
-    return _Row(where, re.compile(inside).match, {byte: row for chars, row in leaves for byte in chars})
+    return _Row(
+        where,
+        re.compile(_class_of(run) + b"*" if run else b"").match,
+        {byte: row for chars, row in leaves for byte in chars},
+    )
 
 
 _BAD_VERSION: Final = "in the HTTP version"
@@ -129,6 +136,25 @@ _ROWS: Final[Mapping[str, _Row]] = {
         _BAD_EXTENSION, _NONE, (_BLANK, "before semicolon"), (b";", "ext start"), (b"\r", "line end")
     ),
     "data end": _row("after the data of a chunk, expected CR", _NONE, (b"\r", "line end")),
+}
+
+
+def _whole(pattern: bytes, *rows: str) -> tuple[re.Pattern[bytes], tuple[str, ...]]:
+    chars = {b"token": _class_of(_TCHAR), b"target": _class_of(_TARGET), b"text": _class_of(_TEXT)}
+    return re.compile(pattern % chars), rows
+
+
+#: A short cut through the automaton for lines that are there as a whole and right; each group ends where its row does.
+_WHOLE_LINES: Final[Mapping[str, tuple[re.Pattern[bytes], tuple[str, ...]]]] = {
+    "request start": _whole(
+        rb"(%(token)b++) (%(target)b++) (HTTP)/([0-9])\.([0-9])\r\n",
+        *("method", "target", "request slash", "request dot", "request line end"),
+    ),
+    "response start": _whole(
+        rb"(HTTP)/([0-9])\.([0-9]) ([0-9]{3}) (%(text)b*+)\r\n",
+        *("response slash", "response dot", "response space", "status end", "reason"),
+    ),
+    "field start": _whole(rb"(%(token)b++):(%(text)b*+)\r\n", "name", "value"),
 }
 
 # -- parts of heads ----------------------------------------------------------------------------------------------------
@@ -786,6 +812,8 @@ class _Parser(Generic[HeadT]):
 
     def _advance(self, section: _Section) -> bool:
         """Run a line through the automaton; False where input ends before it does."""
+        if section.at == section.line and self._match_whole_line(section):
+            return True
         buffer, at, row = section.buffer, section.at, section.row
         end = len(buffer)
         stop = min(end, section.start + section.max_bytes, section.line + section.max_line_bytes)
@@ -806,6 +834,21 @@ class _Parser(Generic[HeadT]):
             row = following
             at += 1
         section.at, section.row = at, row
+        return True
+
+    def _match_whole_line(self, section: _Section) -> bool:
+        """Take a line that is whole, right and within its limits; anything else is for the automaton."""
+        pattern, rows = _WHOLE_LINES.get(section.row, (None, ()))
+        match = pattern and pattern.match(section.buffer, section.at)
+        if match is None:
+            return False
+        end = match.end()
+        if end - 2 - section.line > section.max_line_bytes or end - section.start > section.max_bytes:
+            return False
+        if section.row == "field start" and len(section.fields) >= self._limits.max_fields:
+            return False
+        section.marks = {row: stop for row, (_, stop) in zip(rows, match.regs[1:], strict=True)}
+        section.at, section.row = end, "line done"
         return True
 
     def _check_limits(self, section: _Section, row: str, at: int, byte: int) -> None:
