@@ -293,6 +293,12 @@ class AbstractConnection(ABC):
     client_max_fields: int
     #: The application served here; None for a bare handler.
     app: Any
+    #: The Date and Server field lines, complete, made once a second.
+    automatic_fields: bytes
+    #: Whether the connection can serve another request after this one; a response may set it to False.
+    keep_alive: bool
+    #: What runs before the head of every response, with the request and the response; None when nothing does.
+    prepare_response: Callable[[Any, Any], Awaitable[None]] | None
 
     @property
     @abstractmethod
@@ -311,38 +317,12 @@ class AbstractConnection(ABC):
 
     @property
     @abstractmethod
-    def automatic_fields(self) -> bytes:
-        """The Date and Server field lines, complete, made once a second."""
-
-    @property
-    @abstractmethod
-    def prepare_response(self) -> Callable[[Any, Any], Awaitable[None]] | None:
-        """What runs before the head of every response, with the request and the response; None when nothing does."""
-
-    @abstractmethod
-    def send(self, data: bytes) -> None:
-        """Hand bytes to the transport; ConnectionResetError once the peer is gone."""
-
-    @abstractmethod
-    def send_pieces(self, pieces: Iterable[bytes]) -> None:
-        """Hand several bytes over in one write."""
-
-    @abstractmethod
-    async def drain(self) -> None:
-        """Wait until the peer has taken enough; ConnectionResetError once it is gone."""
-
-    @property
-    @abstractmethod
     def codings(self) -> Mapping[str, ContentCoding]:
         """The content codings that plugins have registered, by name."""
 
     @abstractmethod
     def send_continue(self) -> None:
         """Send ``100 Continue``, where the current request waits for it and its body is not here yet."""
-
-    @abstractmethod
-    def accepts_keep_alive(self, request: Any) -> bool:
-        """Whether the connection can serve another request after this one."""
 
     @abstractmethod
     def take_over(self, protocol: UpgradedProtocol) -> None:

@@ -22,9 +22,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from .abc import END_OF_MESSAGE, PAUSED, AbstractConnection, ContentCoding, UpgradedProtocol
+from .error_renderer import make_error_renderer
 from .errors import RemoteProtocolError, RequestPayloadError
 from .exceptions import HTTPException
 from .hdrs import HttpVersion11
+from .response import Stage
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .wire import RequestParser, make_status_line, serialize_response_head
 from .writer import JOIN_BYTES
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from .limits import Deadlines, Limits
     from .pipeline import Slots
     from .request import BaseRequest
-    from .response import StreamResponse
+    from .response import Response, StreamResponse
     from .wire import RequestHead
 
 NEVER: Final = float("inf")
@@ -44,8 +46,8 @@ NEVER: Final = float("inf")
 BURST: Final = 16
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
-#: Whether a task can start at once, in the callback that makes it. Python 3.12 and later.
-_HAS_EAGER_TASKS: Final = sys.version_info >= (3, 12)
+#: Renders errors where a plugin's renderer fails.
+_render_plainly: Final = make_error_renderer(debug=False)
 #: Whether asyncio's ``writelines()`` asks to pause like ``write()`` does. Source: CVE-2024-12254.
 _WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
 
@@ -64,6 +66,10 @@ class Service:
     request_factory: Callable[[RequestHead, StreamReader, Any], BaseRequest]
     app: Any
     slots: Slots
+    # Copies of the slots that every request looks at.
+    prepare_response: Callable[[Any, Any], Awaitable[None]] | None
+    request_started: Callable[..., None] | None
+    request_finished: Callable[..., None] | None
     limits: Limits
     deadlines: Deadlines
     logger: logging.Logger
@@ -74,7 +80,7 @@ class Service:
     sends_continue: bool
     handler_cancellation: bool
     tcp_keepalive: bool
-    make_task: Callable[[asyncio.AbstractEventLoop, Any], asyncio.Task[Any]]
+    starts_eagerly: bool
     now: float
     automatic_fields: bytes
     is_stopping: bool
@@ -87,19 +93,9 @@ class Service:
         """Forget a connection that has been lost."""
 
 
-def start_eager_task(loop: asyncio.AbstractEventLoop, coroutine: Any) -> asyncio.Task[Any]:
-    """Start a coroutine at once, in the running callback; the task is done if it never waited."""
-    return asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg]  # 3.12 and later
-
-
-def start_task(loop: asyncio.AbstractEventLoop, coroutine: Any) -> asyncio.Task[Any]:
-    """Start a coroutine as the loop does, also by its task factory."""
-    return loop.create_task(coroutine)
-
-
-def choose_task_starter(loop: asyncio.AbstractEventLoop) -> Callable[[asyncio.AbstractEventLoop, Any], asyncio.Task[Any]]:
-    """Choose the eager way where the interpreter has it and nobody asked for a task factory."""
-    return start_eager_task if _HAS_EAGER_TASKS and loop.get_task_factory() is None else start_task
+def can_start_eagerly(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a task can start at once, in the callback that makes it: Python 3.12, and nobody asked for a task factory."""
+    return sys.version_info >= (3, 12) and loop.get_task_factory() is None
 
 
 class Connection(AbstractConnection, asyncio.Protocol):
@@ -113,7 +109,6 @@ class Connection(AbstractConnection, asyncio.Protocol):
         "_gone_waiters",
         "_has_eof",
         "_in_head",
-        "_is_corked",
         "_is_deaf",
         "_is_reading_paused",
         "_is_receiving",
@@ -128,7 +123,10 @@ class Connection(AbstractConnection, asyncio.Protocol):
         "_task",
         "_transport",
         "_upgraded",
+        "automatic_fields",
         "deadline",
+        "keep_alive",
+        "prepare_response",
     )
 
     def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
@@ -148,16 +146,18 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self._in_head = True
         self._is_deaf = False
         self._has_eof = False
-        self._is_corked = False
         self._out: list[bytes] | None = None
         self._is_reading_paused = False
         self._is_writing_paused = False
-        self._drain_waiters: list[asyncio.Future[None]] | None = None
-        self._gone_waiters: list[asyncio.Future[None]] | None = None
+        self._drain_waiters: set[asyncio.Future[None]] | None = None
+        self._gone_waiters: set[asyncio.Future[None]] | None = None
         self._upgraded: UpgradedProtocol | None = None
         self._stall_size = 0
         self._stall_deadline = NEVER
         self.deadline = NEVER
+        self.keep_alive = False
+        self.automatic_fields = b""
+        self.prepare_response = service.prepare_response
 
     # What requests and responses ask.
 
@@ -187,16 +187,6 @@ class Connection(AbstractConnection, asyncio.Protocol):
         return asyncio.current_task() if self._task is None else self._task
 
     @property
-    def automatic_fields(self) -> bytes:
-        """The Date and Server field lines."""
-        return self._service.automatic_fields
-
-    @property
-    def prepare_response(self) -> Callable[[Any, Any], Awaitable[None]] | None:
-        """What runs before the head of every response."""
-        return self._service.slots.prepare_response
-
-    @property
     def codings(self) -> Mapping[str, ContentCoding]:
         """The content codings that plugins have registered, by name."""
         return self._service.slots.codings
@@ -206,18 +196,12 @@ class Connection(AbstractConnection, asyncio.Protocol):
         """Whether the peer is behind, so that :meth:`drain` would wait."""
         return self._is_writing_paused
 
-    def accepts_keep_alive(self, request: Any) -> bool:
-        """Whether the connection can serve another request after this one."""
-        head = request.head
-        if not head.keep_alive or self._service.is_stopping or self._has_eof or self._error is not None:
-            return False
-        # A peer that still waits for 100 may send its body or not: nobody can tell. Source: RFC 9110 section 10.1.1.
-        return not (head.expect_continue and self._is_receiving and not self._continue_sent)
-
     def send_continue(self) -> None:
         """Send ``100 Continue``, where the current request waits for it and its body is not here yet."""
         if self._is_receiving and not self._continue_sent:
             self._continue_sent = True
+            self.keep_alive = self._may_keep_alive()
+            self.deadline = self._service.now + self._service.deadlines.body_grace_seconds
             self.send(_CONTINUE)
 
     async def read_form(self, request: Any) -> Iterable[tuple[str, Any]] | None:
@@ -234,11 +218,9 @@ class Connection(AbstractConnection, asyncio.Protocol):
         """Return once the peer has gone or has closed its sending side."""
         if self._transport is None or self._has_eof:
             return
-        waiter = self._loop.create_future()
         if self._gone_waiters is None:
-            self._gone_waiters = []
-        self._gone_waiters.append(waiter)
-        await waiter
+            self._gone_waiters = set()
+        await self._wait(self._gone_waiters)
 
     def take_over(self, protocol: UpgradedProtocol) -> None:
         """Give the connection to another protocol, with the bytes that were read beyond the request.
@@ -256,8 +238,12 @@ class Connection(AbstractConnection, asyncio.Protocol):
         if self._is_reading_paused:
             self.resume_reading()
         protocol.connection_made(self._transport)
+        if self._is_writing_paused:
+            protocol.pause_writing()
         if rest:
             protocol.data_received(rest)
+        if self._has_eof:
+            protocol.eof_received()
 
     # Writing.
 
@@ -301,11 +287,17 @@ class Connection(AbstractConnection, asyncio.Protocol):
             raise ConnectionResetError("the peer has gone")
         if not self._is_writing_paused:
             return
-        waiter = self._loop.create_future()
         if self._drain_waiters is None:
-            self._drain_waiters = []
-        self._drain_waiters.append(waiter)
-        await waiter
+            self._drain_waiters = set()
+        await self._wait(self._drain_waiters)
+
+    async def _wait(self, waiters: set[asyncio.Future[None]]) -> None:
+        waiter = self._loop.create_future()
+        waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            waiters.discard(waiter)
 
     def pause_writing(self) -> None:
         """The transport's buffer is full."""
@@ -333,6 +325,9 @@ class Connection(AbstractConnection, asyncio.Protocol):
                 waiter.set_result(None)
             else:
                 waiter.set_exception(exc)
+
+    def _has_unsent(self) -> bool:
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
     def _watch_writing(self) -> None:
         assert self._transport is not None
@@ -377,7 +372,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         parser.feed_data(data)
         if self._is_receiving:
             self._receive()
-        elif self._request is None:
+        elif self._request is None and not self._is_writing_paused:
             self._serve()
         elif parser.buffered > self._service.read_bufsize:
             self.pause_reading()
@@ -385,19 +380,23 @@ class Connection(AbstractConnection, asyncio.Protocol):
     def eof_received(self) -> bool | None:
         """Take the end of what the peer sends; it may still wait for an answer. Source: RFC 9112 section 9.6."""
         transport = self._transport
-        if self._upgraded is not None:
-            return self._upgraded.eof_received()
         if transport is None:
             return None
         self._has_eof = True
         self._wake_gone()
+        if self._upgraded is not None:
+            return self._upgraded.eof_received()
         if self._parser is not None:
             self._parser.feed_eof()
+            # What came before is still answered.
+            if not self._parser.buffered:
+                self.keep_alive = False
         if self._is_receiving:
             self._receive()
         if self._service.handler_cancellation and self._task is not None:
             self._task.cancel()
-        if self._request is None:
+        # Requests that wait until the peer has taken earlier answers are answered too.
+        if self._request is None and not self._is_writing_paused:
             return None
         # A TLS transport can't be open in one direction.
         return transport.get_extra_info("sslcontext") is None
@@ -449,8 +448,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
     # Serving.
 
     def _serve(self) -> None:
-        """Answer what has been read, until a handler waits or nothing is left."""
-        self._out = []
+        """Answer what has been read, until a handler waits or nothing is left. A burst is answered with few writes."""
         while self._request is None and not self._is_receiving and not self._is_writing_paused:
             parser = self._parser
             if parser is None:
@@ -466,10 +464,14 @@ class Connection(AbstractConnection, asyncio.Protocol):
             if head is PAUSED:
                 parser.resume()
                 continue
-            self._start(parser, cast("RequestHead", head))
-            if self._out is None or len(self._out) >= BURST:
-                self._uncork()
+            is_last = not parser.buffered
+            if self._out is None and not is_last:
                 self._out = []
+            self._start(parser, cast("RequestHead", head))
+            if is_last and self._out is None and not self._is_reading_paused and not self._has_eof:
+                return
+            if self._out is not None and len(self._out) >= BURST:
+                self._uncork()
         self._uncork()
 
     def _wait_for_head(self, parser: RequestParser) -> None:
@@ -486,27 +488,50 @@ class Connection(AbstractConnection, asyncio.Protocol):
         service = self._service
         self._in_head = False
         self.deadline = NEVER
-        content = EMPTY_PAYLOAD
+        self.automatic_fields = service.automatic_fields
+        self.keep_alive = head.keep_alive and not service.is_stopping
         if head.has_body:
-            content = self._content = StreamReader(self, service.read_bufsize)
-            self._is_receiving = True
-            self._continue_sent = False
-            self.deadline = service.now + service.deadlines.body_grace_seconds
-            self._receive()
+            content = self._start_content(head)
             if self._error is not None:
                 self._refuse(self._error)
                 return
         else:
             parser.next_event()
+            content = EMPTY_PAYLOAD
+        if self._has_eof and not parser.buffered:
+            self.keep_alive = False
         request = self._request = service.request_factory(head, content, self)
-        if service.slots.request_started is not None:
-            service.slots.request_started(request)
-        if service.sends_continue and head.expect_continue:
-            self.send_continue()
-        task = service.make_task(self._loop, self._answer(request))
-        if not task.done():
-            self._task = task
-            task.add_done_callback(self._end_task)
+        if service.request_started is not None:
+            service.request_started(request)
+        if service.starts_eagerly:
+            task = asyncio.Task(self._answer(request), loop=self._loop, eager_start=True)  # type: ignore[call-arg]  # 3.12
+            if self._request is None:
+                return
+        else:
+            task = self._loop.create_task(self._answer(request))
+        self._task = task
+        task.add_done_callback(self._end_task)
+
+    def _start_content(self, head: RequestHead) -> StreamReader:
+        """Receive what is here of a body, before its handler starts."""
+        service = self._service
+        content = self._content = StreamReader(self, service.read_bufsize)
+        self._is_receiving = True
+        self._continue_sent = not head.expect_continue
+        self.deadline = service.now + service.deadlines.body_grace_seconds
+        # It may have stopped for the requests before this one.
+        self.resume_reading()
+        self._receive()
+        if head.expect_continue and self._is_receiving:
+            # A peer that waits for 100 may send its body or not: nobody can tell. Source: RFC 9110 section 10.1.1.
+            self.keep_alive = False
+            self.deadline = NEVER
+            if service.sends_continue:
+                self.send_continue()
+        return content
+
+    def _may_keep_alive(self) -> bool:
+        return not self._service.is_stopping and not self._has_eof and self._error is None
 
     def _receive(self) -> None:
         """Hand on what has come of the body. Each byte buys the peer time: the least rate is a leaking bucket."""
@@ -544,6 +569,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
     def _break_body(self, error: RemoteProtocolError) -> None:
         """The body can't be received any more: whoever reads it gets an error, and the connection ends."""
         self._error = error
+        self.keep_alive = False
         self._is_deaf = True
         self._parser = None
         self._is_receiving = False
@@ -573,8 +599,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
                 render = response.render
             except AttributeError:
                 raise TypeError(f"the handler of {request!r} returned {response!r}, expected a response") from None
-            if service.slots.prepare_response is None and request.response is None:
-                data = render(request)
+            data = render(request)
         except BaseException as exc:
             response = self._make_response(request, exc)
         if data is not None:
@@ -586,34 +611,57 @@ class Connection(AbstractConnection, asyncio.Protocol):
             response = await self._send(request, response)
         if service.access_logger is not None and response is not None:
             service.access_logger.log(request, response, self._loop.time() - started)
-        self._end(request, response)
+        if service.request_finished is not None:
+            service.request_finished(request, response)
+        self._request = None
+        self._task = None
+        if response is None or not self.keep_alive or self._is_receiving or self._upgraded is not None:
+            self._end_specially(response)
+        else:
+            self.deadline = service.now + service.deadlines.keepalive_seconds
 
     def _make_response(self, request: BaseRequest, exc: BaseException) -> StreamResponse | None:
         """Make an answer of an exception from a handler; None where the connection has to end instead."""
-        service = self._service
-        if isinstance(exc, HTTPException):
-            return exc
         if isinstance(exc, asyncio.CancelledError):
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if self._has_cancelled():
                 return None
         elif not isinstance(exc, Exception):
             raise exc
+        logger = self._service.logger
         if self._transport is None:
-            service.logger.debug("%r ended after the peer had gone", request, exc_info=exc)
+            logger.debug("%r ended after the peer had gone", request, exc_info=exc)
             return None
+        begun = request.response
+        if begun is None and isinstance(exc, HTTPException):
+            return exc
         if self._error is not None and isinstance(exc, RequestPayloadError):
             exc = self._error
         else:
-            service.logger.error("Error handling request %r", request, exc_info=exc)
-        return service.slots.render_error(exc, request)
+            logger.error("Error handling request %r", request, exc_info=exc)
+        if begun is not None:
+            # Work after a whole answer may fail without harm to it; one that was begun can only be cut off.
+            return begun if begun.stage is Stage.ENDED else None
+        return self._render_error(exc, request)
+
+    def _has_cancelled(self) -> bool:
+        """Whether it was we who cancelled the running handler, for the peer has gone or the server stops."""
+        task = asyncio.current_task()
+        if task is None or not task.cancelling():
+            return False
+        service = self._service
+        return self._transport is None or service.is_stopping or (service.handler_cancellation and self._has_eof)
+
+    def _render_error(self, error: BaseException, request: BaseRequest | None) -> Response:
+        try:
+            return self._service.slots.render_error(error, request)
+        except Exception as exc:  # noqa: BLE001  # a plugin may raise anything
+            self._service.logger.error("Error rendering %r", error, exc_info=exc)
+            return _render_plainly(error, request)
 
     async def _send(self, request: BaseRequest, response: StreamResponse) -> StreamResponse | None:
         """Send a response step by step; what was sent at last, or None where the connection has to end."""
         try:
             await self._send_steps(request, response)
-        except ConnectionResetError:
-            return None
         except BaseException as exc:
             return self._send_instead(request, exc)
         return response
@@ -625,35 +673,28 @@ class Connection(AbstractConnection, asyncio.Protocol):
         await response.write_eof()
 
     def _send_instead(self, request: BaseRequest, exc: BaseException) -> StreamResponse | None:
-        """Send an error where nothing has been sent yet. A body that was begun can only be cut off."""
+        """Send an error where nothing has been sent yet."""
         response = self._make_response(request, exc)
         if response is None or request.response is not None:
-            return None
+            return response
         data = response.render(request)
         if data is None:
             return None
         self.send(data)
         return response
 
-    def _end(self, request: BaseRequest, response: StreamResponse | None) -> None:
-        """The answer has been handed over: go on with the connection or end it."""
-        self._request = None
-        self._task = None
-        notify = self._service.slots.request_finished
-        if notify is not None:
-            notify(request, response)
+    def _end_specially(self, response: StreamResponse | None) -> None:
+        """End the connection after an answer, or make it fit for another request."""
         if self._transport is None:
             return
-        if response is None and self._upgraded is None:
-            self._transport.abort()
-        elif self._upgraded is not None:
+        if self._upgraded is not None:
             self._close(lingers=False)
-        elif response is None or not response.keep_alive:
+        elif response is None:
+            self._transport.abort()
+        elif not self.keep_alive:
             self._close()
-        elif self._is_receiving:
-            self._drop_rest()
         else:
-            self.deadline = self._service.now + self._service.deadlines.keepalive_seconds
+            self._drop_rest()
 
     def _drop_rest(self) -> None:
         """Read the rest of a body that its handler left, within bounds, so that the next request can be read."""
@@ -663,7 +704,9 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     def _end_task(self, task: asyncio.Task[Any]) -> None:
         """Go on after a handler that waited."""
-        if not task.cancelled() and task.exception() is not None:
+        if task.cancelled():  # before its first step
+            self.abort()
+        elif task.exception() is not None:
             self._service.logger.error("Unhandled error of a connection", exc_info=task.exception())
             self.abort()
         elif self._parser is not None and self._request is None and not self._is_receiving:
@@ -674,7 +717,10 @@ class Connection(AbstractConnection, asyncio.Protocol):
     def expire(self) -> None:
         """The deadline has come; the timer calls it."""
         deadlines = self._service.deadlines
-        if self._is_deaf:
+        if self._is_writing_paused or (self._is_deaf and self._has_unsent()):
+            # The peer is at reading; check_writing() ends it where it isn't.
+            self.deadline = self._service.now + deadlines.linger_seconds
+        elif self._is_deaf:
             self.abort()
         elif self._is_receiving and self._content is not None:
             rate = deadlines.body_bytes_per_second
@@ -686,14 +732,14 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     def _refuse(self, error: Exception) -> None:
         """Answer bytes that are no request, and end. What was read before them has been answered."""
-        slots = self._service.slots
-        response: Any = slots.render_error(error, None)
+        response = self._render_error(error, None)
         body = response.body if isinstance(response.body, bytes) else b""
         status_line = make_status_line(HttpVersion11, response.status, response.reason)
         fields = self._service.automatic_fields + _CLOSE_FIELD
         self.send(serialize_response_head(status_line, response.headers, None, len(body), fields, body))
-        if slots.request_refused is not None:
-            slots.request_refused(response.status, str(error))
+        notify = self._service.slots.request_refused
+        if notify is not None:
+            notify(response.status, str(error))
         self._close(lingers=True)
 
     def _close(self, lingers: bool | None = None) -> None:
@@ -712,7 +758,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self._is_receiving = False
         self._is_deaf = True
         self._uncork()
-        if transport.get_write_buffer_size():
+        if self._has_unsent():
             self._watch_writing()
         if self._has_eof or not lingers or not transport.can_write_eof():
             self.deadline = NEVER
@@ -732,6 +778,10 @@ class Connection(AbstractConnection, asyncio.Protocol):
         """Close unless a request is being read or answered."""
         if self.is_idle:
             self._close(lingers=False)
+
+    def stop(self) -> None:
+        """Serve no request after the one at work; a new one is still answered, and told so."""
+        self.keep_alive = False
 
     def cancel(self) -> None:
         """Cancel the handler at work; the connection ends with it."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
 from http.cookies import SimpleCookie
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from multidict import CIMultiDict
 
@@ -64,6 +64,7 @@ _STATUS_LINES: Final = {
 }
 #: RFC 9112 section 6.3: 1xx, 204 and 304 end with the head.
 _STATUSES_WITH_BODY: Final = frozenset(range(200, 1000)) - {204, 304}
+_PLAIN_STATUSES: Final = _STATUSES_WITH_BODY.intersection(_STATUS_LINES)
 #: To all others an answer may have no body: HEAD, CONNECT, and what nobody knows.
 _METHODS_WITH_BODY: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
@@ -98,18 +99,20 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         ValueError: a status or reason that can't be sent.
     """
 
-    # Every attribute of the hot path is set by _set_new(): one that the class has as well is slow to read and to set.
+    # What every answer touches is set when a response is made: an attribute that the class has too is slow to get and
+    # to set. The rest is for answers that are not plain.
     _stage: Stage
+    # Whether the head is status, Content-Type and Content-Length, and nothing has to be decided.
+    _is_plain: bool
     _status: int
-    _reason: str | None
-    _headers: CIMultiDict[str] | None
+    _keep_alive: bool | None
     # The whole Content-Type while there is no header map that could hold it.
     _type_field: str | None
-    _keep_alive: bool | None
-    _chunked: bool
-    _coding: str | bool
-    _cookies: SimpleCookie | None
-    _body_bytes: int
+    _reason: str | None = None
+    _headers: CIMultiDict[str] | None = None
+    _chunked: bool = False
+    _coding: str | bool = False
+    _cookies: SimpleCookie | None = None
     _state: dict[Any, Any] | None = None
     _request: BaseRequest | None = None
     _writer: BodyWriter | None = None
@@ -118,24 +121,20 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     def __init__(
         self, *, status: int = 200, reason: str | None = None, headers: Headers | None = None
     ) -> None:
-        self._set_new()
+        self._stage = _NEW
+        self._is_plain = True
+        self._status = 200
+        self._keep_alive = None
+        self._type_field = _OCTET_STREAM
         if status != 200 or reason is not None:
             self.set_status(status, reason)
         if headers is not None:
-            self._headers = CIMultiDict(headers)
-            self._headers.setdefault(hdrs.CONTENT_TYPE, _OCTET_STREAM)
+            self._set_headers(headers).setdefault(hdrs.CONTENT_TYPE, _OCTET_STREAM)
 
-    def _set_new(self) -> None:
-        self._stage = _NEW
-        self._status = 200
-        self._reason = None
-        self._headers = None
-        self._type_field = _OCTET_STREAM
-        self._keep_alive = None
-        self._chunked = False
-        self._coding = False
-        self._cookies = None
-        self._body_bytes = 0
+    def _set_headers(self, headers: Headers) -> CIMultiDict[str]:
+        self._is_plain = False
+        self._headers = CIMultiDict(headers)
+        return self._headers
 
     # The start line and the state.
 
@@ -164,6 +163,8 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
             make_status_line(HttpVersion11, code, reason)
         self._status = code
         self._reason = reason
+        if reason is not None or code not in _PLAIN_STATUSES:
+            self._is_plain = False
 
     @property
     def prepared(self) -> bool:
@@ -187,17 +188,18 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
 
     def force_close(self) -> None:
         """Close the connection after this response."""
+        self._is_plain = False
         self._keep_alive = False
 
     @property
     def body_length(self) -> int:
         """Bytes of content sent so far."""
-        return self._body_bytes if self._writer is None else self._writer.buffer_size
+        return 0 if self._writer is None else self._writer.buffer_size
 
     @property
     def output_length(self) -> int:
         """Bytes of the body sent so far, with framing."""
-        return self._body_bytes if self._writer is None else self._writer.output_size
+        return self.body_length if self._writer is None else self._writer.output_size
 
     # Header fields.
 
@@ -205,6 +207,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     def headers(self) -> CIMultiDict[str]:
         """The fields of the head; change them before the head is sent."""
         if self._headers is None:
+            self._is_plain = False
             self._headers = CIMultiDict()
             if self._type_field is not None:
                 self._headers[hdrs.CONTENT_TYPE] = self._type_field
@@ -298,6 +301,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     def cookies(self) -> SimpleCookie:
         """Cookies to be set, by name."""
         if self._cookies is None:
+            self._is_plain = False
             self._cookies = SimpleCookie()
         return self._cookies
 
@@ -391,6 +395,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         """
         if self._headers is not None and hdrs.CONTENT_LENGTH in self._headers:
             raise RuntimeError("a response with Content-Length can't be chunked: set content_length to None first")
+        self._is_plain = False
         self._chunked = True
 
     @property
@@ -411,6 +416,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
 
         Source: RFC 9110 section 12.5.3.
         """
+        self._is_plain = False
         name = force.value if isinstance(force, ContentCoding) else force
         self._coding = name if isinstance(name, str) else True
 
@@ -489,7 +495,9 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         self._request = None
         await writer.write_eof(data)
 
-    def _refuse(self, request: BaseRequest) -> NoReturn:
+    def _refuse(self, request: BaseRequest) -> None:
+        if request.response is self:
+            return
         if self._stage is not _NEW:
             raise RuntimeError(
                 f"{self!r} has answered a request before: a response is used once, make a new one for {request!r}"
@@ -534,7 +542,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         status = self._status
         type_field = self._type_field
         extra = connection.automatic_fields
-        keep_alive = self._keep_alive is not False and connection.accepts_keep_alive(request)
+        keep_alive = self._keep_alive is not False and connection.keep_alive
         if self._cookies is not None:
             self._show_cookies(self._cookies)
         headers = self._headers
@@ -550,7 +558,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
             extra += _CLOSE_FIELD
         elif request.head.version is not HttpVersion11:
             extra += _KEEP_ALIVE_FIELD
-        self._keep_alive = keep_alive
+        self._keep_alive = connection.keep_alive = keep_alive
         status_line = _STATUS_LINES.get(status) if self._reason is None else None
         if status_line is None:
             status_line = make_status_line(HttpVersion11, status, self.reason)
@@ -645,6 +653,8 @@ class Response(StreamResponse):
     """
 
     _body: bytes | Payload | None
+    # Whether the body was left out of an answer made in one buffer.
+    _is_discarded: bool = False
 
     def __init__(
         self,
@@ -659,12 +669,16 @@ class Response(StreamResponse):
         zlib_executor_size: int | None = None,
         zlib_executor: Executor | None = None,
     ) -> None:
-        self._set_new()
+        self._stage = _NEW
+        self._is_plain = True
+        self._status = 200
+        self._keep_alive = None
+        self._type_field = _OCTET_STREAM
         self._body = None
         if status != 200 or reason is not None:
             self.set_status(status, reason)
         if headers is not None:
-            self._headers = CIMultiDict(headers)
+            self._set_headers(headers)
         if text is not None:
             if body is not None:
                 raise ValueError("body and text are both given, one is expected")
@@ -745,6 +759,14 @@ class Response(StreamResponse):
         self._body = value.encode(self.charset or "utf-8")
 
     @property
+    def body_length(self) -> int:
+        """Bytes of content sent so far."""
+        if self._writer is not None:
+            return self._writer.buffer_size
+        is_sent = self._stage is _ENDED and not self._is_discarded
+        return len(self._body) if is_sent and isinstance(self._body, bytes) else 0
+
+    @property
     def content_length(self) -> int | None:
         """Bytes of the body; None when unknown or chunked."""
         if self._chunked:
@@ -766,19 +788,28 @@ class Response(StreamResponse):
 
     def render(self, request: BaseRequest) -> bytes | None:
         """Make the whole answer in one buffer and end; None, and nothing changed, where it has to be prepared."""
+        connection = request.connection
         body = b"" if self._body is None else self._body
-        if type(body) is not bytes or self._chunked or self._coding or len(body) > JOIN_BYTES:
+        if type(body) is not bytes or connection.prepare_response is not None or len(body) > JOIN_BYTES:
             return None
         if self._stage is not _NEW or request.response is not None:
-            self._refuse(request)
-        length = len(body)
-        if request.method in _METHODS_WITH_BODY and self._status in _STATUSES_WITH_BODY:
-            self._body_bytes = length
+            return self._refuse(request)
+        if (
+            self._is_plain
+            and connection.keep_alive
+            and request.method in _METHODS_WITH_BODY
+            and request.head.version is HttpVersion11
+        ):
+            self._keep_alive = True
+            data = serialize_response_head(
+                _STATUS_LINES[self._status], None, self._type_field, len(body), connection.automatic_fields, body
+            )
         else:
-            length, _, discard = self._frame(request, length or self._get_length())
-            body = b"" if discard else body
+            if self._chunked or self._coding:
+                return None
+            length, _, self._is_discarded = self._frame(request, len(body) or self._get_length())
+            data = self._make_head(request, length, False, b"" if self._is_discarded else body)
         self._stage = _ENDED
-        data = self._make_head(request, length, False, body)
         request.response = self
         return data
 
@@ -799,7 +830,8 @@ class Response(StreamResponse):
         writer = self._get_writer("write_eof()")
         try:
             if not writer.discards:
-                await payload.write(writer)
+                size = payload.size
+                await (payload.write(writer) if size is None else payload.write_with_length(writer, size))
         finally:
             await payload.close()
 
