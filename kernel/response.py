@@ -491,9 +491,9 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         if self._stage is _ENDED:
             return
         writer = self._get_writer("write_eof()")
+        await writer.write_eof(data)
         self._stage = _ENDED
         self._request = None
-        await writer.write_eof(data)
 
     def _refuse(self, request: BaseRequest) -> None:
         if request.response is self:

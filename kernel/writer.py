@@ -85,11 +85,11 @@ class BodyWriter(AbstractStreamWriter):
             return
         if chunk:
             self._send(chunk)
-        self._is_ended = True
         if self.is_short:
             raise LocalProtocolError(f"the body ended {self.length} bytes before its Content-Length")
         if not self._discard:
             self._end_body()
+        self._is_ended = True
         if self._channel.is_writing_paused:
             await self._channel.drain()
 
