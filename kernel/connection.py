@@ -506,7 +506,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         if service.starts_eagerly:
             task = asyncio.Task(self._answer(request), loop=self._loop, eager_start=True)  # type: ignore[call-arg]  # 3.12
             if self._request is None:
-                return
+                return  # type: ignore[unreachable]  # the task has run in the line above
         else:
             task = self._loop.create_task(self._answer(request))
         self._task = task
