@@ -162,24 +162,33 @@ class Pipeline(Slots):
         router = app.router
         self._wrappers = {route: self._ask_wrappers(route) for route in router.routes()}
         self._error_wrappers = self._ask_wrappers(None)
-        resolve = router.resolve
+        find = router.find
         chains = self._chains
-        make_chain = self._make_chain
-        is_nested = bool(app.subapps)
+        resolve_and_answer = self._resolve_and_answer
 
-        async def handle(request: Request) -> StreamResponse:
-            match = await resolve(request)
+        def handle(request: Request) -> Awaitable[Any]:
+            match = find(request)
+            if match is None or request.head.expect_continue:
+                return resolve_and_answer(request, match)
             request.match_info = match
-            if request.head.expect_continue and match.http_exception is None:
-                refusal = await _answer_expectation(request, match)
-                if refusal is not None:
-                    return refusal
-            key = (match.apps, match.route) if is_nested else match.route
-            handler = chains.get(key) or make_chain(key, match)
-            response: StreamResponse = await handler(request)
-            return response
+            handler = chains.get(match.route)
+            return resolve_and_answer(request, match) if handler is None else handler(request)
 
         return handle
+
+    async def _resolve_and_answer(self, request: Request, match: AbstractMatchInfo | None) -> StreamResponse:
+        if match is None:
+            match = await self._app.router.resolve(request)
+        request.match_info = match
+        if request.head.expect_continue and match.http_exception is None:
+            refusal = await _answer_expectation(request, match)
+            if refusal is not None:
+                return refusal
+        apps = match.apps
+        key = match.route if len(apps) == 1 else (apps, match.route)
+        handler = self._chains.get(key) or self._make_chain(key, match)
+        response: StreamResponse = await handler(request)
+        return response
 
     def _make_chain(self, key: Any, match: AbstractMatchInfo) -> Handler:
         handler: Handler = match.handler
@@ -235,11 +244,12 @@ def _enter_app(app: Any, handler: Handler) -> Handler:
 
 async def _answer_expectation(request: Request, match: AbstractMatchInfo) -> StreamResponse | None:
     """Answer ``Expect: 100-continue`` by the route's own handler, or go on. Source: RFC 9110 section 10.1.1."""
-    if match.expect_handler is None:
-        request.connection.send_continue()
-        return None
-    response: StreamResponse | None = await match.expect_handler(request)
-    return response
+    if match.expect_handler is not None:
+        response: StreamResponse | None = await match.expect_handler(request)
+        if response is not None:
+            return response
+    request.connection.send_continue()
+    return None
 
 
 def _make_prepare_hook(app: Application, hooks: list[PrepareHook]) -> PrepareHook | None:

@@ -793,7 +793,8 @@ class Response(StreamResponse):
         if type(body) is not bytes or connection.prepare_response is not None or len(body) > JOIN_BYTES:
             return None
         if self._stage is not _NEW or request.response is not None:
-            return self._refuse(request)
+            self._refuse(request)
+            return None
         if (
             self._is_plain
             and connection.keep_alive

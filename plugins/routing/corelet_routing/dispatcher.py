@@ -98,8 +98,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             for definitions in app.plugins.call_all("corelet_routing_routes", app=app):
                 self.add_routes(definitions)
 
-    async def resolve(self, request: Any) -> UrlMappingMatchInfo:
-        """Find the match for a request.
+    def find(self, request: Any) -> UrlMappingMatchInfo | None:
+        """Find the match for a request at once; None where a resource of somebody else's making has to be awaited.
 
         A path without variables costs one look into a dict. Before :meth:`freeze` each call compiles the tree anew.
 
@@ -121,6 +121,22 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         allowed = _NO_METHODS
         for candidate in (self._tree or self._compile()).find(path, segments):
             if candidate.pattern is None:
+                return None
+            values = candidate.match(path, segments)
+            if values is not None:
+                route = candidate.routes.get(request.method) or candidate.routes.get(METH_ANY)
+                if route is not None:
+                    return UrlMappingMatchInfo(values, route, self._apps)
+                allowed = allowed.union(candidate.routes)
+        return self._refuse(request, allowed)
+
+    async def resolve(self, request: Any) -> UrlMappingMatchInfo:
+        """Find the match for a request; as :meth:`find`, and waits where a resource has to."""
+        path = decode_path(request.match_path)
+        segments = path.split("/")
+        allowed = _NO_METHODS
+        for candidate in (self._tree or self._compile()).find(path, segments):
+            if candidate.pattern is None:
                 info, methods = await candidate.resource.resolve(request)
                 if info is not None:
                     return self._join(info)
@@ -132,6 +148,9 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
                 if route is not None:
                     return UrlMappingMatchInfo(values, route, self._apps)
                 allowed = allowed.union(candidate.routes)
+        return self._refuse(request, allowed)
+
+    def _refuse(self, request: Any, allowed: frozenset[str]) -> UrlMappingMatchInfo:
         return MethodNotAllowedInfo(request.method, allowed, self._apps) if allowed else NotFoundInfo(self._apps)
 
     def _join(self, info: UrlMappingMatchInfo) -> UrlMappingMatchInfo:
