@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import encodings.aliases
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -94,6 +96,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         "_host",
         "_post",
         "_query",
+        "_raw_path",
         "_read_bytes",
         "_rel_url",
         "_remote",
@@ -104,6 +107,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         "head",
         "match_path",
         "method",
+        "origin",
         "response",
     )
 
@@ -117,7 +121,9 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
     method: str
     #: The path that routers match, without query: percent-encoded, normalised by RFC 3986 section 6.2.2.
     match_path: str
-    #: The response that has been started for this request.
+    #: The request that the connection is answering, where this one is a clone of it; else None.
+    origin: BaseRequest | None
+    #: The response that has been started for this request; a clone's is its origin's.
     response: StreamResponse | None
 
     def __init__(self, head: RequestHead, content: StreamReader, connection: AbstractConnection) -> None:
@@ -126,6 +132,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         self.connection = connection
         self.method = head.method
         self.match_path = head.path if head.is_plain else _normalize_path(head.path)
+        self.origin = None
         self.response = None
         # What is made when first asked for.
         self._state: dict[Any, Any] | None = None
@@ -141,6 +148,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         self._remote: str | None = None
         self._client_max_size: int | None = None
         self._client_max_fields: int | None = None
+        self._raw_path: str | None = None
 
     def clone(
         self,
@@ -154,7 +162,10 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         client_max_size: int = _NOT_GIVEN,
         client_max_fields: int = _NOT_GIVEN,
     ) -> Self:
-        """Make a request like this one with some parts replaced; both share the body and the data.
+        """Make a request like this one with some parts replaced.
+
+        Both share the body and the answer. The clone begins with the same data; what one gets later, the other hasn't.
+        How the answer is framed, and whether the connection stays open, follows from what the peer has sent.
 
         Raises:
             RuntimeError: the body has been read.
@@ -162,8 +173,8 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         if self._read_bytes is not None:
             raise RuntimeError("clone() after the body was read: clone the request before that")
         new = copy.copy(self)
-        if self._state is None:
-            self._state = new._state = {}
+        new.origin = self if self.origin is None else self.origin
+        new._state = None if self._state is None else dict(self._state)
         if method is not _NOT_GIVEN:
             new.method = method
         if rel_url is not _NOT_GIVEN:
@@ -186,7 +197,8 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
     def _set_rel_url(self, url: URL) -> None:
         self._rel_url = url
         self._query = None
-        self.match_path = url.raw_path
+        self._raw_path = url.raw_path_qs
+        self.match_path = _normalize_path(url.raw_path)
 
     # Where it came from.
 
@@ -267,7 +279,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         """
         if not (self.head.upgrade or self.method == hdrs.METH_CONNECT):
             raise RuntimeError(f"{self!r} offers no upgrade")
-        if self.response is None:
+        if (self if self.origin is None else self.origin).response is None:
             raise RuntimeError("take_over() before the answer: await response.prepare(request) first")
         self.connection.take_over(protocol)
 
@@ -281,7 +293,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
     @property
     def raw_path(self) -> str:
         """The target as sent, with its query."""
-        return self.head.target if self._rel_url is None else self._rel_url.raw_path_qs
+        return self.head.target if self._raw_path is None else self._raw_path
 
     @property
     def rel_url(self) -> URL:
@@ -302,7 +314,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
     @property
     def path(self) -> str:
         """The path, decoded, without query."""
-        return self.head.path if self.head.is_plain and self._rel_url is None else self.rel_url.path
+        return self.match_path if self.head.is_plain and self._raw_path is None else self.rel_url.path
 
     @property
     def path_qs(self) -> str:
@@ -324,7 +336,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
 
     @property
     def _raw_query(self) -> str:
-        return self.head.query if self._rel_url is None else self._rel_url.raw_query_string
+        return self.head.query if self._raw_path is None else self.rel_url.raw_query_string
 
     # Fields of the head.
 
@@ -338,7 +350,12 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
     @property
     def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """The fields as sent."""
-        return self.head.raw_headers
+        if self._headers is None or self._headers is self.head.headers:
+            return self.head.raw_headers
+        return tuple(
+            (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape"))
+            for name, value in self._headers.items()
+        )
 
     def _get_field(self, name: str) -> str | None:
         return self.head.field(name) if self._headers is None else self._headers.get(name)
@@ -477,7 +494,10 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
             chunks.append(chunk)
             size += len(chunk)
             if limit and size > limit:
-                raise HTTPRequestEntityTooLarge(limit, size)
+                error = HTTPRequestEntityTooLarge(limit, size)
+                # Who reads again gets no half of a body that looks like a whole one.
+                self.content.set_exception(error)
+                raise error
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def text(self) -> str:
@@ -489,12 +509,11 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
             HTTPRequestEntityTooLarge, RequestPayloadError: as :meth:`read`.
         """
         body = await self.read()
-        charset = self.charset or "utf-8"
         try:
-            return body.decode(charset)
+            return body.decode(_find_codec(self.charset))
         except LookupError as exc:
             raise HTTPUnsupportedMediaType(text="the body's charset is unknown") from exc
-        except UnicodeDecodeError as exc:
+        except UnicodeError as exc:
             raise HTTPBadRequest(text="the body is no text in its charset") from exc
 
     async def json(self, *, loads: Callable[[str], Any] = json.loads) -> Any:
@@ -512,6 +531,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         Raises:
             MissingPluginError: a multipart form and no plugin that reads it.
             HTTPRequestEntityTooLarge: over :attr:`client_max_size` bytes or :attr:`client_max_fields` fields.
+            HTTPUnsupportedMediaType: a charset that Python doesn't know.
             RequestPayloadError: as :meth:`read`.
         """
         if self._post is None:
@@ -538,9 +558,11 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         if limit and count > limit:
             raise HTTPRequestEntityTooLarge(limit, count, text=f"the form has {count} fields, limit {limit}")
         try:
-            return parse_urlencoded(body, self.charset or "utf-8")
+            return parse_urlencoded(body, _find_codec(self.charset))
         except LookupError as exc:
             raise HTTPUnsupportedMediaType(text="the form's charset is unknown") from exc
+        except UnicodeError as exc:
+            raise HTTPBadRequest(text="the form is no text in its charset") from exc
 
     async def multipart(self) -> Any:
         """Read the body as multipart, part by part.
@@ -613,6 +635,30 @@ class Request(BaseRequest):
         """State of the application and of those around it; the innermost one wins."""
         apps = (self.connection.app,) if self.match_info is None else self.match_info.apps
         return ChainMapProxy(reversed(apps))
+
+
+def _find_codec(charset: str | None) -> str:
+    """Find Python's name for a charset that a peer has named.
+
+    The interpreter remembers every spelling that it was ever asked for, so it is asked for its own ones only.
+
+    Raises:
+        LookupError: Python brings no such codec.
+    """
+    if charset is None:
+        return "utf-8"
+    name = encodings.normalize_encoding(charset).lower()
+    if name not in _list_codecs():
+        raise LookupError(f"unknown charset {charset!r}")
+    return name
+
+
+@functools.cache
+def _list_codecs() -> frozenset[str]:
+    import pkgutil
+
+    modules = (module.name for module in pkgutil.iter_modules(encodings.__path__))
+    return frozenset((*modules, *encodings.aliases.aliases))
 
 
 def _normalize_path(path: str) -> str:
