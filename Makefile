@@ -45,6 +45,8 @@ run: $(BASE)
 test: test-fast test-pure coverage
 
 test-fast: $(DEV)
+	@for program in curl openssl; do command -v $$program >/dev/null || \
+		{ echo "The tests need $$program: apt-get install $$program" >&2; exit 1; }; done
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(COVERAGE) run -m pytest $(ARGS)
