@@ -14,7 +14,7 @@ ARGS ?=
 VERSION := $(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/dev/null || echo none)
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
 SOURCES := pyproject.toml $(PLUGINS) $(wildcard kernel/*.pyx kernel/*.pxd)
-EDITABLE := -e . $(patsubst %/pyproject.toml,-e %,$(PLUGINS))
+EDITABLE := -e '.[speedups]' $(patsubst %/pyproject.toml,-e %,$(PLUGINS))
 BIN := $(VENV)/bin
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 BASE := $(VENV)/.installed-$(VERSION)
@@ -117,7 +117,7 @@ $(BASE): $(SOURCES)
 	$(PYTHON) -m venv --clear $(VENV)
 	@rm -f kernel/_fast.c kernel/_fast$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
 	$(INSTALL) --upgrade pip
-	$(INSTALL) $(EDITABLE) uvloop
+	$(INSTALL) $(EDITABLE)
 	@$(BIN)/python -c 'import corelet._fast' 2>/dev/null || \
 		echo 'Note: the accelerated wire was not built, the plain one serves (apt-get install gcc python3-dev, then make clean).' >&2
 	@touch $@
