@@ -14,6 +14,7 @@ import enum
 import ipaddress
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -394,7 +395,7 @@ class _Framing:
         self.expect_other: bytes | None = None
 
 
-class _Parser(Generic[HeadT]):
+class _Parser(ABC, Generic[HeadT]):
     """What parsers of both directions do: buffering, lines, fields, bodies."""
 
     __slots__ = (
@@ -538,18 +539,21 @@ class _Parser(Generic[HeadT]):
     _kind: _LineKind
     _first_row: str
 
+    @abstractmethod
     def _may_start(self) -> bool:
         """Whether the byte at hand starts a message; False where more are needed to tell."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _end_start_line(self, section: _Section) -> None:
-        raise NotImplementedError
+        """Check a start line that is complete."""
 
+    @abstractmethod
     def _end_field(self, framing: _Framing, name: bytes, value: bytes) -> None:
-        raise NotImplementedError
+        """Check a field that is complete."""
 
+    @abstractmethod
     def _end_head(self, section: _Section, framing: _Framing) -> HeadT:
-        raise NotImplementedError
+        """Check the fields together, and set out to read the body."""
 
     def _message_ended(self) -> None:
         """Forget what belonged to the message that just ended."""

@@ -794,7 +794,8 @@ def test_many_fields_are_kept(wire: ModuleType) -> None:
     assert len(head.raw_headers) == 1001
     assert head.field("x-999") == "999"
     parser = wire.RequestParser(limits)
+    events = []
     for byte in get("/", *fields):
         parser.feed_data(bytes((byte,)))
-        head_of_bytes = parser.next_event()
-    assert head_of_bytes.raw_headers == head.raw_headers
+        events += drain(parser)
+    assert events[0].raw_headers == head.raw_headers
