@@ -140,15 +140,19 @@ class BaseRunner(ABC):
     async def _stop(self, server: Server) -> None:
         # First, so that connections that wait to be accepted are answered by Connection: close too.
         server.pre_shutdown()
+        timeout = self.shutdown_timeout
         try:
             await asyncio.gather(*[site.stop() for site in self._sites])
             await self.shutdown()
+        except asyncio.CancelledError:
+            timeout = 0.0
+            raise
         finally:
-            await self._end_answers(server)
+            await self._end_answers(server, timeout)
 
-    async def _end_answers(self, server: Server) -> None:
+    async def _end_answers(self, server: Server, timeout: float) -> None:
         try:
-            await server.shutdown(self.shutdown_timeout)
+            await server.shutdown(timeout)
         except BaseException:
             # Asked to hurry: a second signal came while answers were in progress.
             await server.shutdown(0)
@@ -330,7 +334,8 @@ class BaseSite(ABC):
         self._addresses = []
         accepted = await _close_listeners(listeners)
         self._close_place()
-        await self._hand_over(accepted)
+        if listeners:
+            await self._hand_over(accepted)
 
     @abstractmethod
     async def _open_sockets(self) -> list[socket.socket]: ...
@@ -555,9 +560,9 @@ def _check_server_arguments(names: Iterable[str]) -> None:
 async def _close_listeners(listeners: list[tuple[socket.socket, asyncio.Server]]) -> list[socket.socket]:
     """Close listening sockets and return the connections that waited in the kernel: a close alone resets them."""
     loop = asyncio.get_running_loop()
-    spares = []
+    spares: list[socket.socket] = []
     with contextlib.suppress(OSError):  # out of descriptors: then those connections are reset
-        spares = [sock.dup() for sock, _ in listeners]
+        spares.extend(sock.dup() for sock, _ in listeners)
     for sock, _ in listeners:
         # asyncio's selector loops lose a connection that is accepted shortly before the close; others have no reader.
         with contextlib.suppress(NotImplementedError):

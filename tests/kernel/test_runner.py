@@ -166,9 +166,11 @@ class TestRunner:
         assert (await asking).status == 200
         assert steps == ["begun", "answered", "cleanup"]
 
-    async def test_a_cancelled_cleanup_hurries_and_still_cleans_up(self, serve, connect):
+    @pytest.mark.parametrize("shutdown_seconds", [0, 30], ids=["in answers", "in on_shutdown"])
+    async def test_a_cancelled_cleanup_hurries_and_still_cleans_up(self, serve, connect, shutdown_seconds):
         steps = []
         app = make_app(lambda request: _answer_after(30, steps))
+        app.on_shutdown.append(lambda app: asyncio.sleep(shutdown_seconds))
         app.on_cleanup.append(lambda app: _note(steps, "cleanup"))
         served = await serve(app, shutdown_timeout=30)
         client = await connect(served)
