@@ -1751,40 +1751,87 @@ cdef inline char* put_field(char* out, const Text* name, const Text* value) noex
     return put(put(out, value.begin, value.size), b"\r\n", 2)
 
 
-cdef bytes join_head(Text* line, list items, Text* automatic, Text* body):
-    """Join a head in one allocation; ``items`` are pairs of name and value."""
+cdef Text CONTENT_TYPE_NAME = Text(b"Content-Type", 12)
+cdef Text CONTENT_LENGTH_NAME = Text(b"Content-Length", 14)
+cdef Text NOTHING = Text(b"", 0)
+
+cdef enum:
+    MOST_DIGITS = 20  # of 64 bits
+
+
+cdef Text write_number(int64_t number, char* digits) noexcept:
+    """Write a number that is not negative to the end of MOST_DIGITS characters."""
+    cdef Text text
+    cdef Py_ssize_t at = MOST_DIGITS
+    while True:
+        at -= 1
+        digits[at] = 0x30 + number % 10
+        number //= 10
+        if number == 0:
+            break
+    text.begin = digits + at
+    text.size = MOST_DIGITS - at
+    return text
+
+
+cdef bytes join_head(
+    const Text* line, object headers, object content_type, int64_t content_length, const Text* automatic, const Text* body
+):
+    """Join a head in one allocation of its size."""
     cdef Text few[2 * FEW_FIELDS]
     cdef Text* texts = few
-    cdef Py_ssize_t count = len(items)
-    if count > FEW_FIELDS:
-        texts = <Text*>PyMem_Malloc(2 * count * sizeof(Text))
+    cdef list items = None if headers is None else list(headers.items())
+    cdef Py_ssize_t room = 2 if items is None else len(items) + 2
+    if room > FEW_FIELDS:
+        texts = <Text*>PyMem_Malloc(2 * room * sizeof(Text))
         if texts == NULL:
             raise MemoryError
     try:
-        return join_fields(line, items, texts, automatic, body)
+        return join_fields(line, items, content_type, content_length, automatic, body, texts)
     finally:
         if texts != few:
             PyMem_Free(texts)
 
 
-cdef bytes join_fields(Text* line, list items, Text* texts, Text* automatic, Text* body):
+cdef bytes join_fields(
+    const Text* line,
+    list items,
+    object content_type,
+    int64_t content_length,
+    const Text* automatic,
+    const Text* body,
+    Text* texts,
+):
+    """Join a head; ``texts`` has room for a name and a value of each field."""
     cdef Py_ssize_t size = line.size + automatic.size + 2 + body.size
-    cdef Py_ssize_t i = 0
+    cdef Py_ssize_t count = 0, i
+    cdef char digits[MOST_DIGITS]
     cdef bytes made
     cdef char* out
     cdef list encoded = None  # keeps what no item keeps
-    for name, value in items:
-        check_name(name, &texts[i])
-        kept = check_value(name, value, &texts[i + 1])
-        if kept is not value:
-            if encoded is None:
-                encoded = []
-            encoded.append(kept)
+    if items is not None:
+        for name, value in items:
+            check_name(name, &texts[count])
+            kept = check_value(name, value, &texts[count + 1])
+            if kept is not value:
+                if encoded is None:
+                    encoded = []
+                encoded.append(kept)
+            count += 2
+    kept = None
+    if content_type is not None:
+        texts[count] = CONTENT_TYPE_NAME
+        kept = check_value("Content-Type", content_type, &texts[count + 1])
+        count += 2
+    if content_length >= 0:
+        texts[count] = CONTENT_LENGTH_NAME
+        texts[count + 1] = write_number(content_length, digits)
+        count += 2
+    for i in range(0, count, 2):
         size += texts[i].size + texts[i + 1].size + 4
-        i += 2
     made = PyBytes_FromStringAndSize(NULL, size)
     out = put(PyBytes_AS_STRING(made), line.begin, line.size)
-    for i in range(0, 2 * len(items), 2):
+    for i in range(0, count, 2):
         out = put_field(out, &texts[i], &texts[i + 1])
     out = put(out, automatic.begin, automatic.size)
     out = put(out, b"\r\n", 2)
@@ -1836,7 +1883,7 @@ def serialize_request_head(method, target, version, headers):
 
     Source: RFC 9112 section 3.
     """
-    cdef Text line, nothing
+    cdef Text line
     cdef bytes name = method.encode("utf-8", "surrogatepass"), place = target.encode("utf-8", "surrogatepass")
     cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
     if size == 0 or skip_class(<Bytes>PyBytes_AS_STRING(name), 0, size, TCHAR) != size:
@@ -1846,8 +1893,7 @@ def serialize_request_head(method, target, version, headers):
         raise LocalProtocolError(f"target is not visible ASCII without a fragment: {target!a}")
     cdef bytes request_line = b"%b %b HTTP/%d.%d\r\n" % (name, place, version[0], version[1])
     line = text_of(request_line)
-    nothing = text_of(b"")
-    return join_head(&line, list(headers.items()), &nothing, &nothing)
+    return join_head(&line, headers, None, -1, &NOTHING, &NOTHING)
 
 
 def serialize_response_head(
@@ -1866,15 +1912,10 @@ def serialize_response_head(
     Raises:
         LocalProtocolError: a field can't be sent; see :func:`check_field`.
     """
-    cdef Text line = text_of(status_line), rest = text_of(automatic), content = text_of(b"")
-    cdef list items = [] if headers is None else list(headers.items())
-    if content_type is not None:
-        items.append(("Content-Type", content_type))
-    if content_length >= 0:
-        items.append(("Content-Length", str(content_length)))
+    cdef Text line = text_of(status_line), rest = text_of(automatic), content = NOTHING
     if body is not None:
         content = text_of(body)
-    return join_head(&line, items, &rest, &content)
+    return join_head(&line, headers, content_type, content_length, &rest, &content)
 
 
 def make_chunk_line(size):
