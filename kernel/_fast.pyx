@@ -44,6 +44,7 @@ cdef object CHUNK_END = abc.CHUNK_END
 cdef object GO_ON = object()  # a step was done that gives no event
 cdef object DEFAULT_LIMITS = _limits.DEFAULT_LIMITS
 
+cdef int MOST_LIMIT = 0x3FFFFFFF  # of a Limits: offsets into a head are 32 bits
 cdef Py_ssize_t MAX_METHOD_BYTES = _limits.MAX_METHOD_BYTES
 cdef int MAX_CONTENT_LENGTH_DIGITS = _limits.MAX_CONTENT_LENGTH_DIGITS
 cdef int MAX_CHUNK_SIZE_DIGITS = _limits.MAX_CHUNK_SIZE_DIGITS
@@ -662,11 +663,11 @@ cdef class _Parser:
 
     def __init__(self, limits=DEFAULT_LIMITS, *, bint chunk_marks=False):
         self._release()
-        self._max_line = min(limits.max_line_bytes, 0x3FFFFFFF)
-        self._max_field = min(limits.max_field_bytes, 0x3FFFFFFF)
-        self._max_fields = min(limits.max_fields, 0x3FFFFFFF)
-        self._max_head = min(limits.max_head_bytes, 0x3FFFFFFF)
-        self._max_chunk_line = min(limits.max_chunk_line_bytes, 0x3FFFFFFF)
+        self._max_line = min(limits.max_line_bytes, MOST_LIMIT)
+        self._max_field = min(limits.max_field_bytes, MOST_LIMIT)
+        self._max_fields = min(limits.max_fields, MOST_LIMIT)
+        self._max_head = min(limits.max_head_bytes, MOST_LIMIT)
+        self._max_chunk_line = min(limits.max_chunk_line_bytes, MOST_LIMIT)
         self._chunk_marks = chunk_marks
         self._state = HEAD
         self._serving = True
