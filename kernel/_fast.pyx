@@ -841,6 +841,11 @@ cdef class _Parser:
         self._line_size = 0
         self._free()
 
+    cdef int _give_up(self) except -1:
+        """Fail for want of memory, with no half a section left."""
+        self._release()
+        raise MemoryError
+
     cdef bint _is_between(self) noexcept:
         return self._state == HEAD or self._state == PAUSE or self._state == FINISHED or self._state == TAKEN
 
@@ -1055,7 +1060,7 @@ cdef class _Parser:
         """Go on later: keep the scan and the bytes it has seen, which are all that came."""
         cdef Scan* s = <Scan*>PyMem_Malloc(sizeof(Scan))
         if s == NULL:
-            raise MemoryError
+            self._give_up()
         memcpy(s, local, sizeof(Scan))
         if s.fields == local.few:
             s.fields = s.few
@@ -1081,7 +1086,7 @@ cdef class _Parser:
             needed += needed // 2 + 64
             moved = <uint8_t*>PyMem_Realloc(s.partial, needed)
             if moved == NULL:
-                raise MemoryError
+                self._give_up()
             s.partial = moved
             s.partial_room = needed
         memcpy(s.partial + s.partial_size, PyBytes_AS_STRING(self._data) + self._pos, size)
@@ -1245,7 +1250,7 @@ cdef class _Parser:
         """Have room for more fields, in an array that the parser owns, whatever becomes of the scan."""
         cdef Field* fields = <Field*>PyMem_Realloc(self._fields, 2 * s.room * sizeof(Field))
         if fields == NULL:
-            raise MemoryError
+            self._give_up()
         if self._fields == NULL:
             memcpy(fields, s.fields, s.count * sizeof(Field))
         self._fields = s.fields = fields
