@@ -7,9 +7,7 @@ import fnmatch
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +20,7 @@ from benchmarks.transfer import measure_transfer
 
 RESULT: Final = ROOT / "benchmarks" / "results" / "latest.json"
 
-#: What is measured on one running server: the scenario's name, and how.
-Step = tuple[str, Callable[[ServerProcess], dict[str, float]]]
+LOADS: Final = {load.name: load for load in scenarios.LOADS}
 
 
 @dataclass(slots=True)
@@ -40,49 +37,37 @@ class Bench:
     failures: list[str]
 
     def measure_round(self, number: int) -> None:
-        """Measure everything chosen once; each server of each shape is started anew."""
-        for server in self.servers:
-            for shape in dict.fromkeys(load.shape for load in scenarios.LOADS):
-                self._measure_server(number, server, shape, list(self._find_steps(server, shape)))
-            for kind in scenarios.MEMORIES:
-                if kind in self.names and server in scenarios.MEMORY_SERVERS:
-                    self._measure_server(number, server, "plain", [(kind, partial(measure_idle, kind=kind))])
-            for name, (_, statements) in scenarios.IMPORTS.items():
-                if name in self.names and server in statements:
-                    self._measure_import(number, name, server, statements[server])
+        """Measure everything chosen once, all servers of a scenario after each other, each started anew."""
+        for name, servers in scenarios.SERVERS_OF.items():
+            for server in servers:
+                if name in self.names and server in self.servers:
+                    self._measure(number, name, server)
 
-    def _find_steps(self, server: str, shape: str) -> Iterator[Step]:
-        for load in scenarios.LOADS:
-            if load.shape == shape and load.name in self.names and server in load.servers:
-                yield load.name, partial(measure_load, load=load, seconds=self.seconds, processor=self.load_processor)
-        for kind in scenarios.TRANSFERS:
-            if shape == "plain" and kind in self.names and server in scenarios.TRANSFER_SERVERS[kind]:
-                yield kind, partial(measure_transfer, kind=kind, processor=self.load_processor)
-
-    def _measure_server(self, number: int, server: str, shape: str, steps: list[Step]) -> None:
-        if not steps:
-            return
+    def _measure(self, number: int, name: str, server: str) -> None:
         try:
-            with ServerProcess(self.python, scenarios.SERVERS[server], shape, self.server_processor) as running:
-                for name, measure in steps:
-                    self._add(number, name, server, measure(running))
+            values = (
+                self._measure_import(name, server) if name in scenarios.IMPORTS else self._measure_server(name, server)
+            )
         except (ServerFailedError, OSError) as error:
-            self._fail(f"{server} ({shape})", error)
-
-    def _measure_import(self, number: int, scenario: str, server: str, statement: str) -> None:
-        try:
-            self._add(number, scenario, server, measure_import(self.python, statement, PAGE_BYTES))
-        except ServerFailedError as error:
-            self._fail(f"{server} ({scenario})", error)
-
-    def _fail(self, what: str, error: Exception) -> None:
-        self.failures.append(what)
-        print(f"  FAILED {what}: {error}", file=sys.stderr, flush=True)
-
-    def _add(self, number: int, scenario: str, server: str, values: dict[str, float]) -> None:
-        self.samples.append(report.Sample(number, scenario, server, values))
+            self.failures.append(f"{name} ({server})")
+            print(f"  FAILED {self.failures[-1]}: {error}", file=sys.stderr, flush=True)
+            return
+        self.samples.append(report.Sample(number, name, server, values))
         found = ", ".join(f"{value:,.2f} {report.METRICS[metric][0]}" for metric, value in values.items())
-        print(f"  {scenario:13} {server:11} {found}", flush=True)
+        print(f"  {name:16} {server:11} {found}", flush=True)
+
+    def _measure_import(self, name: str, server: str) -> dict[str, float]:
+        return measure_import(self.python, scenarios.IMPORTS[name][1][server], PAGE_BYTES)
+
+    def _measure_server(self, name: str, server: str) -> dict[str, float]:
+        load = LOADS.get(name)
+        shape = "plain" if load is None else load.shape
+        with ServerProcess(self.python, scenarios.SERVERS[server], shape, self.server_processor) as running:
+            if load is not None:
+                return measure_load(running, load, self.seconds, self.load_processor)
+            if name in scenarios.TRANSFERS:
+                return measure_transfer(running, name, self.load_processor)
+            return measure_idle(running, name)
 
 
 def read_arguments() -> argparse.Namespace:
@@ -92,7 +77,10 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--duration", type=float, default=3.0, help="seconds of load for each measurement (3)")
     parser.add_argument("--quick", action="store_true", help="one round of one second: whether it works, no figures")
     parser.add_argument(
-        "--only", metavar="NAME", action="append", help=f"scenarios, may be a pattern: {', '.join(scenarios.NAMES)}"
+        "--only",
+        metavar="NAME",
+        action="append",
+        help=f"scenarios, may be a pattern: {', '.join(scenarios.SERVERS_OF)}",
     )
     parser.add_argument("--servers", metavar="NAME", action="append", choices=scenarios.SERVERS, help="servers (all)")
     parser.add_argument("--python", default=sys.executable, help="interpreter that runs the servers (this one)")
@@ -111,9 +99,9 @@ def main() -> int:
     find_wrk()
     allow_open_files()
     patterns = arguments.only or ["*"]
-    names = frozenset(name for name in scenarios.NAMES if any(fnmatch.fnmatch(name, p) for p in patterns))
+    names = frozenset(name for name in scenarios.SERVERS_OF if any(fnmatch.fnmatch(name, p) for p in patterns))
     if not names:
-        raise SystemExit(f"no scenario is named {', '.join(patterns)}: choose of {', '.join(scenarios.NAMES)}")
+        raise SystemExit(f"no scenario is named {', '.join(patterns)}: choose of {', '.join(scenarios.SERVERS_OF)}")
     server_processor, load_processor = choose_processors()
     bench = Bench(
         python=arguments.python,

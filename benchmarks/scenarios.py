@@ -138,7 +138,13 @@ IMPORTS: Final = {
         },
     ),
 }
-NAMES: Final = (*(load.name for load in LOADS), *TRANSFERS, *MEMORIES, *IMPORTS)
+#: Scenarios in the order in which they are measured: name -> its servers.
+SERVERS_OF: Final[dict[str, tuple[str, ...]]] = {
+    **{load.name: load.servers for load in LOADS},
+    **TRANSFER_SERVERS,
+    **dict.fromkeys(MEMORIES, MEMORY_SERVERS),
+    **{name: tuple(statements) for name, (_, statements) in IMPORTS.items()},
+}
 
 #: One round's figure: (scenario, server, metric) -> value; KeyError where it was not measured.
 Figures = Callable[[str, str, str], float]

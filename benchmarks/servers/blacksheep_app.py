@@ -16,10 +16,12 @@ async def hello() -> Response:
 
 async def user(request: Request) -> Response:
     client = request.get_first_header(b"X-Client")
+    number = request.route_values["id"]
     assert client is not None
+    assert number is not None
     return json(
         {
-            "id": int(request.route_values["id"]),
+            "id": int(number),
             "verbose": request.query["verbose"][0],
             "client": client.decode(),
         }
