@@ -46,6 +46,8 @@ NEVER: Final = float("inf")
 BURST: Final = 16
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
+#: The status for a peer whose deadline has come. Source: RFC 9110 section 15.5.9.
+_TOO_SLOW: Final = 408
 #: Renders errors where a plugin's renderer fails.
 _render_plainly: Final = make_error_renderer(debug=False)
 #: Whether asyncio's ``writelines()`` asks to pause like ``write()`` does. Source: CVE-2024-12254.
@@ -125,6 +127,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         "_upgraded",
         "automatic_fields",
         "deadline",
+        "is_simple",
         "keep_alive",
         "prepare_response",
     )
@@ -142,7 +145,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self._is_receiving = False
         self._continue_sent = False
         # Why the body of the current request is broken.
-        self._error: Exception | None = None
+        self._error: RemoteProtocolError | None = None
         self._in_head = True
         self._is_deaf = False
         self._has_eof = False
@@ -156,6 +159,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self._stall_deadline = NEVER
         self.deadline = NEVER
         self.keep_alive = False
+        self.is_simple = False
         self.automatic_fields = b""
         self.prepare_response = service.prepare_response
 
@@ -374,7 +378,12 @@ class Connection(AbstractConnection, asyncio.Protocol):
             self._receive()
         elif self._request is None and not self._is_writing_paused:
             self._serve()
-        elif parser.buffered > self._service.read_bufsize:
+        if self._request is not None or self._is_writing_paused:
+            self._bound_backlog(parser)
+
+    def _bound_backlog(self, parser: RequestParser) -> None:
+        """Read no more while much waits behind a handler or a slow reader; _wait_for_head() reads on."""
+        if parser.buffered > self._service.read_bufsize:
             self.pause_reading()
 
     def eof_received(self) -> bool | None:
@@ -489,7 +498,11 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self._in_head = False
         self.deadline = NEVER
         self.automatic_fields = service.automatic_fields
-        self.keep_alive = head.keep_alive and not service.is_stopping
+        if service.is_stopping:
+            self.keep_alive = self.is_simple = False
+        else:
+            self.keep_alive = head.keep_alive
+            self.is_simple = head.is_simple
         if head.has_body:
             content = self._start_content(head)
             if self._error is not None:
@@ -724,13 +737,13 @@ class Connection(AbstractConnection, asyncio.Protocol):
             self.abort()
         elif self._is_receiving and self._content is not None:
             rate = deadlines.body_bytes_per_second
-            self._break_body(RemoteProtocolError(f"the body came slower than {rate} bytes a second", 408))
+            self._break_body(RemoteProtocolError(f"the body came slower than {rate} bytes a second", _TOO_SLOW))
         elif self._is_receiving or self._parser is None or self._parser.is_idle:
             self._close(lingers=False)
         else:
-            self._refuse(RemoteProtocolError(f"the head took longer than {deadlines.head_seconds} s", 408))
+            self._refuse(RemoteProtocolError(f"the head took longer than {deadlines.head_seconds} s", _TOO_SLOW))
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: RemoteProtocolError) -> None:
         """Answer bytes that are no request, and end. What was read before them has been answered."""
         response = self._render_error(error, None)
         body = response.body if isinstance(response.body, bytes) else b""
@@ -740,7 +753,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         notify = self._service.slots.request_refused
         if notify is not None:
             notify(response.status, str(error))
-        self._close(lingers=True)
+        self._close(lingers=error.status_hint != _TOO_SLOW)
 
     def _close(self, lingers: bool | None = None) -> None:
         """Close when everything has been written; a peer that may still be sending is let finish for a while.
@@ -752,7 +765,10 @@ class Connection(AbstractConnection, asyncio.Protocol):
             return
         if lingers is None:
             parser = self._parser
-            lingers = self._is_receiving or self._error is not None or (parser is not None and parser.buffered > 0)
+            lingers = self._is_receiving or (parser is not None and parser.buffered > 0)
+            if self._error is not None:
+                # Who was too slow has had its time.
+                lingers = self._error.status_hint != _TOO_SLOW
         self._parser = None
         self._content = None
         self._is_receiving = False
