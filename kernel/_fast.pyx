@@ -27,7 +27,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from . import abc
 from . import limits as _limits
 from .errors import HeadTooLarge, LocalProtocolError, RemoteProtocolError, TargetTooLong
-from .hdrs import HttpVersion10, HttpVersion11
+from .hdrs import PLAIN_METHODS, HttpVersion10, HttpVersion11
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
@@ -48,6 +48,7 @@ cdef int MOST_LIMIT = 0x3FFFFFFF  # of a Limits: offsets into a head are 32 bits
 cdef Py_ssize_t MAX_METHOD_BYTES = _limits.MAX_METHOD_BYTES
 cdef int MAX_CONTENT_LENGTH_DIGITS = _limits.MAX_CONTENT_LENGTH_DIGITS
 cdef int MAX_CHUNK_SIZE_DIGITS = _limits.MAX_CHUNK_SIZE_DIGITS
+cdef Py_ssize_t JOINED_READ_BYTES = _limits.JOINED_READ_BYTES
 cdef int MAX_INTERIM_RESPONSES = _limits.MAX_INTERIM_RESPONSES
 
 # -- classes of bytes --------------------------------------------------------------------------------------------------
@@ -457,6 +458,10 @@ cdef class RequestHead(_HeadBase):
         return self._line.is_plain != 0
 
     @property
+    def is_simple(self):
+        return self._is_modern and self.keep_alive and not self.upgrade and self.method in PLAIN_METHODS
+
+    @property
     def authority(self):
         if self._line.form != ABSOLUTE and self._line.form != AUTHORITY:
             return None
@@ -639,7 +644,8 @@ cdef class _Parser:
     cdef bytes _data
     cdef Py_ssize_t _pos
     cdef Py_ssize_t _size
-    cdef object _more
+    cdef object _more  # reads that wait behind the one at hand; None for none
+    cdef Py_ssize_t _waiting  # their bytes
     cdef Scan* _scan  # a section that was cut
     cdef Field* _fields  # of a section with more than a few
     cdef tuple _trailers
@@ -705,9 +711,7 @@ cdef class _Parser:
             self._pos = 0
             self._size = PyBytes_GET_SIZE(data)
         else:
-            if self._more is None:
-                self._more = deque()
-            self._more.append(data)
+            self._put_behind(data)
 
     def feed_eof(self):
         """Say that no more bytes will come; the next events tell whether a message was cut short.
@@ -838,6 +842,7 @@ cdef class _Parser:
         self._data = None
         self._pos = self._size = 0
         self._more = None
+        self._waiting = 0
         self._line_size = 0
         self._free()
 
@@ -850,9 +855,7 @@ cdef class _Parser:
         return self._state == HEAD or self._state == PAUSE or self._state == FINISHED or self._state == TAKEN
 
     cdef Py_ssize_t _count_buffered(self) except -1:
-        cdef Py_ssize_t held = self._size - self._pos + self._line_size
-        if self._more is not None:
-            held += sum(map(len, self._more))
+        cdef Py_ssize_t held = self._size - self._pos + self._line_size + self._waiting
         if self._scan != NULL:
             held += self._scan.partial_size
         return held
@@ -1013,9 +1016,21 @@ cdef class _Parser:
             return 0
         self._data = self._more.popleft()
         self._size = PyBytes_GET_SIZE(self._data)
+        self._waiting -= self._size
         if not self._more:
             self._more = None
         return 1
+
+    cdef int _put_behind(self, bytes data) except -1:
+        """Let a read wait; small ones together, since each bytes object costs more than a few bytes."""
+        if self._more is None:
+            self._more = deque()
+        if self._more and len(self._more[-1]) + PyBytes_GET_SIZE(data) <= JOINED_READ_BYTES:
+            self._more[-1] += data
+        else:
+            self._more.append(data)
+        self._waiting += PyBytes_GET_SIZE(data)
+        return 0
 
     cdef object _take_piece(self, int64_t size):
         """Take content as it lies in the input, without a copy where it is all of a read."""
@@ -1922,6 +1937,47 @@ def serialize_response_head(
     if body is not None:
         content = text_of(body)
     return join_head(&line, headers, content_type, content_length, &rest, &content)
+
+
+def serialize_plain_response(
+    bytes status_line not None, headers, content_type, bytes automatic not None, bytes body not None
+):
+    """Make a whole response, its Content-Length from its body; None where ``headers`` has a say in how it is sent.
+
+    Args:
+        status_line: with its CRLF, as :func:`make_status_line` makes it.
+        headers: fields in their order; None for none.
+        content_type: value of a Content-Type that follows them; None for none.
+        automatic: complete field lines that follow, like Date and Server; not checked.
+        body: bytes after the blank line.
+
+    Returns:
+        The response; None where ``headers`` has Connection, Content-Length, Date, Server or Transfer-Encoding.
+
+    Raises:
+        LocalProtocolError: a field can't be sent; see :func:`check_field`.
+    """
+    cdef Text line = text_of(status_line), rest = text_of(automatic), content = text_of(body)
+    if headers is not None:
+        for name in headers:
+            if decides(name):
+                return None
+    return join_head(&line, headers, content_type, content.size, &rest, &content)
+
+
+cdef bint decides(object name) except -1:
+    """Whether a field decides how a message is sent, or would be sent twice."""
+    cdef Text text
+    check_name(name, &text)
+    if text.size == 4:
+        return is_word(<Bytes>text.begin, 4, b"date", 4)
+    if text.size == 6:
+        return is_word(<Bytes>text.begin, 6, b"server", 6)
+    if text.size == 10:
+        return is_word(<Bytes>text.begin, 10, b"connection", 10)
+    if text.size == 14:
+        return is_word(<Bytes>text.begin, 14, b"content-length", 14)
+    return text.size == 17 and is_word(<Bytes>text.begin, 17, b"transfer-encoding", 17)
 
 
 def make_chunk_line(size):

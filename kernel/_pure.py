@@ -23,9 +23,10 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 
 from .abc import CHUNK_END, END_OF_MESSAGE, PAUSED, Mark
 from .errors import HeadTooLarge, LocalProtocolError, RemoteProtocolError, TargetTooLong
-from .hdrs import HttpVersion, HttpVersion10, HttpVersion11
+from .hdrs import PLAIN_METHODS, HttpVersion, HttpVersion10, HttpVersion11
 from .limits import (
     DEFAULT_LIMITS,
+    JOINED_READ_BYTES,
     MAX_CHUNK_SIZE_DIGITS,
     MAX_CONTENT_LENGTH_DIGITS,
     MAX_INTERIM_RESPONSES,
@@ -267,6 +268,11 @@ class RequestHead(_HeadBase):
     host: str | None
     expect_continue: bool
 
+    @property
+    def is_simple(self) -> bool:
+        """Whether its answer needs no thought: HTTP/1.1 that goes on, and a method whose answers carry their body."""
+        return self.version == HttpVersion11 and self.keep_alive and not self.upgrade and self.method in PLAIN_METHODS
+
     def __repr__(self) -> str:
         return f"<RequestHead {self.method} {self.target}>"
 
@@ -413,6 +419,7 @@ class _Parser(ABC, Generic[HeadT]):
         "_serving",
         "_state",
         "_trailers",
+        "_waiting",
     )
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, *, chunk_marks: bool = False) -> None:
@@ -422,6 +429,7 @@ class _Parser(ABC, Generic[HeadT]):
         self._pos = 0
         #: Reads that wait behind the one at hand; None for none.
         self._more: deque[bytes] | None = None
+        self._waiting = 0
         self._state = _State.HEAD
         self._section: _Section | None = None
         self._framing: _Framing | None = None
@@ -456,10 +464,8 @@ class _Parser(ABC, Generic[HeadT]):
             return
         if self._pos == len(self._data) and self._more is None:
             self._data, self._pos = data, 0
-        elif self._more is None:
-            self._more = deque((data,))
         else:
-            self._more.append(data)
+            self._put_behind(data)
 
     def feed_eof(self) -> None:
         """Say that no more bytes will come; the next events tell whether a message was cut short.
@@ -519,7 +525,7 @@ class _Parser(ABC, Generic[HeadT]):
     @property
     def buffered(self) -> int:
         """Bytes that were fed and not consumed yet."""
-        held = len(self._data) - self._pos + sum(map(len, self._more or ()))
+        held = len(self._data) - self._pos + self._waiting
         if self._section is not None and self._section.buffer is not self._data:
             held += len(self._section.buffer)
         return held
@@ -584,7 +590,7 @@ class _Parser(ABC, Generic[HeadT]):
 
     def _release(self) -> None:
         self._data, self._pos = b"", 0
-        self._more = None
+        self._more, self._waiting = None, 0
         self._section = self._framing = None
 
     def _step(self) -> HeadT | bytes | Mark | _Turn | None:
@@ -757,8 +763,19 @@ class _Parser(ABC, Generic[HeadT]):
             self._data, self._pos = b"", 0
             return False
         self._data, self._pos = self._more.popleft(), 0
+        self._waiting -= len(self._data)
         self._more = self._more or None
         return True
+
+    def _put_behind(self, data: bytes) -> None:
+        """Let a read wait; small ones together, since each bytes object costs more than a few bytes."""
+        if self._more is None:
+            self._more = deque()
+        if self._more and len(self._more[-1]) + len(data) <= JOINED_READ_BYTES:
+            self._more[-1] += data
+        else:
+            self._more.append(data)
+        self._waiting += len(data)
 
     def _take_piece(self, size: int) -> bytes | None:
         """Take content as it lies in the input: up to ``size`` bytes, without a copy where it is all of a read."""
@@ -1277,6 +1294,36 @@ def serialize_response_head(  # noqa: PLR0917  # by position on the hot path
     if body is not None:
         parts.append(body)
     return b"".join(parts)
+
+
+#: Fields that decide how a message is sent, or would be sent twice.
+_DECIDING: Final = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
+
+
+def serialize_plain_response(
+    status_line: bytes, headers: MultiMapping[str] | None, content_type: str | None, automatic: bytes, body: bytes
+) -> bytes | None:
+    """Make a whole response, its Content-Length from its body; None where ``headers`` has a say in how it is sent.
+
+    Args:
+        status_line: with its CRLF, as :func:`make_status_line` makes it.
+        headers: fields in their order; None for none.
+        content_type: value of a Content-Type that follows them; None for none.
+        automatic: complete field lines that follow, like Date and Server; not checked.
+        body: bytes after the blank line.
+
+    Returns:
+        The response; None where ``headers`` has Connection, Content-Length, Date, Server or Transfer-Encoding.
+
+    Raises:
+        LocalProtocolError: a field can't be sent; see :func:`check_field`.
+    """
+    if headers is not None:
+        for name in headers:
+            _encode_field(name, "")
+            if name.lower() in _DECIDING:
+                return None
+    return serialize_response_head(status_line, headers, content_type, len(body), automatic, body)
 
 
 def make_chunk_line(size: int) -> bytes:

@@ -70,5 +70,7 @@ MAX_METHOD_BYTES: Final = 32
 MAX_CONTENT_LENGTH_DIGITS: Final = 18
 #: Hexadecimal digits of a chunk's size, leading zeros apart: what fits 64 bits with a sign.
 MAX_CHUNK_SIZE_DIGITS: Final = 15
+#: Reads that wait in a parser are joined up to this many bytes: one by one they would cost 33 bytes each.
+JOINED_READ_BYTES: Final = 4096
 #: Interim responses before one final response. Enough for 100, 102 and some 103; curl bounds heads in bytes only.
 MAX_INTERIM_RESPONSES: Final = 16

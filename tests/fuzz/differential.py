@@ -58,6 +58,7 @@ class Mutator:
             limits=chance.choice(TIGHT_LIMITS) if chance.random() < 0.2 else DEFAULT_LIMITS,
             has_chunk_marks=chance.random() < 0.2,
             takes_upgrades=chance.random() < 0.2,
+            waits=chance.random() < 0.1,
             ends=chance.random() < 0.7,
         )
 

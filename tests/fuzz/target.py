@@ -40,6 +40,7 @@ def run_input(data: bytes, *, is_response: bool) -> None:
         limits=(DEFAULT_LIMITS, *TIGHT_LIMITS)[flags >> 3 & 3],
         has_chunk_marks=bool(flags & 1),
         takes_upgrades=bool(flags & 2),
+        waits=bool(flags & 0x40),
         ends=bool(flags & 4),
     )
     if flags & 0x20:

@@ -36,6 +36,8 @@ class Setting:
     limits: Limits = DEFAULT_LIMITS
     has_chunk_marks: bool = False
     takes_upgrades: bool = False
+    #: Whether all is fed before the first event is taken.
+    waits: bool = False
     ends: bool = True
 
 
@@ -54,8 +56,10 @@ def trace(wire: ModuleType, pieces: Iterable[bytes], setting: Setting) -> Trace:
     try:
         for piece in pieces:
             parser.feed_data(piece)
-            if not _drain(parser, seen, setting):
+            if not setting.waits and not _drain(parser, seen, setting):
                 return seen
+        if setting.waits and not _drain(parser, seen, setting):
+            return seen
         if setting.ends:
             parser.feed_eof()
             _drain(parser, seen, setting)

@@ -55,6 +55,7 @@ def measure(wire: ModuleType, pieces: list[bytes], *, waits: bool) -> float:
     begin = time.process_time()
     for piece in pieces:
         parser.feed_data(piece)
+        assert parser.buffered >= 0
         while not waits and parser.next_event() is not None:
             pass
     while parser.next_event() is not None:
@@ -104,6 +105,20 @@ def test_idle_parser_holds_little(wire: ModuleType) -> None:
         print((tracemalloc.get_traced_memory()[0] - before) // 1000)
     """
     assert int(run_alone(program)) < (300 if wire.IMPLEMENTATION == "fast" else 600)
+
+
+def test_small_reads_that_wait_hold_about_their_size(wire: ModuleType) -> None:
+    program = f"""
+        import tracemalloc
+        from {wire.__name__} import RequestParser
+        parser = RequestParser()
+        tracemalloc.start()
+        for _ in range(100_000):
+            parser.feed_data(bytes(2))
+        print(tracemalloc.get_traced_memory()[0], parser.buffered)
+    """
+    held, fed = map(int, run_alone(program).split())
+    assert (held < 1.2 * fed, fed) == (True, 200_000)
 
 
 def test_parser_leaks_nothing(wire: ModuleType) -> None:

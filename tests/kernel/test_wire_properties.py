@@ -37,6 +37,7 @@ SETTINGS = st.builds(
     limits=st.sampled_from((Limits(), *TIGHT_LIMITS)),
     has_chunk_marks=st.booleans(),
     takes_upgrades=st.booleans(),
+    waits=st.booleans(),
     ends=st.booleans(),
 )
 #: Bytes that are close to a message.
