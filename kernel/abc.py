@@ -294,7 +294,7 @@ class AbstractConnection(ABC):
 
     # Instances have these in slots of their own, which a base can't declare without taking them.
     if TYPE_CHECKING:
-        __slots__ = ("app", "automatic_fields", "client_max_fields", "client_max_size", "keep_alive", "prepare_response")
+        __slots__ = ("app", "automatic_fields", "client_max_fields", "client_max_size", "is_simple", "keep_alive", "prepare_response")
     else:
         __slots__ = ()
 
@@ -308,6 +308,8 @@ class AbstractConnection(ABC):
     automatic_fields: bytes
     #: Whether the connection can serve another request after this one; a response may set it to False.
     keep_alive: bool
+    #: Whether an answer that is plain itself can be sent as it is: see ``RequestHead.is_simple``.
+    is_simple: bool
     #: What runs before the head of every response, with the request and the response; None when nothing does.
     prepare_response: Callable[[Any, Any], Awaitable[None]] | None
 

@@ -498,11 +498,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self._in_head = False
         self.deadline = NEVER
         self.automatic_fields = service.automatic_fields
-        if service.is_stopping:
-            self.keep_alive = self.is_simple = False
-        else:
-            self.keep_alive = head.keep_alive
-            self.is_simple = head.is_simple
+        self.is_simple = head.is_simple
+        self.keep_alive = head.keep_alive and not service.is_stopping
         if head.has_body:
             content = self._start_content(head)
             if self._error is not None:

@@ -45,6 +45,8 @@ METH_ALL: Final = frozenset(
         METH_TRACE,
     }
 )
+#: Methods whose answers carry the body that they announce; HEAD and CONNECT have rules of their own.
+PLAIN_METHODS: Final = frozenset({METH_GET, METH_POST, METH_PUT, METH_PATCH, METH_DELETE, METH_OPTIONS})
 
 ACCEPT: Final = istr("Accept")
 ACCEPT_CH: Final = istr("Accept-CH")

@@ -32,7 +32,7 @@ from .fields import (
 )
 from .hdrs import HttpVersion11
 from .payload import PAYLOAD_REGISTRY, Payload
-from .wire import check_field, make_status_line, serialize_response_head
+from .wire import check_field, make_status_line, serialize_plain_response, serialize_response_head
 from .writer import JOIN_BYTES, BodyWriter
 
 if TYPE_CHECKING:
@@ -62,11 +62,9 @@ _PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 _STATUS_LINES: Final = {
     status: make_status_line(HttpVersion11, status, phrase) for status, phrase in _PHRASES.items()
 }
-#: RFC 9112 section 6.3: 1xx, 204 and 304 end with the head.
-_STATUSES_WITH_BODY: Final = frozenset(range(200, 1000)) - {204, 304}
+#: RFC 9112 section 6.3: 1xx, 204 and 304 end with the head. RFC 9110 section 15.3.6: 205 has an empty body.
+_STATUSES_WITH_BODY: Final = frozenset(range(200, 1000)) - {204, 205, 304}
 _PLAIN_STATUSES: Final = _STATUSES_WITH_BODY.intersection(_STATUS_LINES)
-#: To all others an answer may have no body: HEAD, CONNECT, and what nobody knows.
-_METHODS_WITH_BODY: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
 _KEEP_ALIVE_FIELD: Final = b"Connection: keep-alive\r\n"
 _CHUNKED_FIELD: Final = b"Transfer-Encoding: chunked\r\n"
@@ -102,14 +100,14 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     # What every answer touches is set when a response is made: an attribute that the class has too is slow to get and
     # to set. The rest is for answers that are not plain.
     _stage: Stage
-    # Whether the head is status, Content-Type and Content-Length, and nothing has to be decided.
+    # Whether nothing was asked for that changes how the response is sent: status, fields and body are all there is.
     _is_plain: bool
     _status: int
-    _keep_alive: bool | None
     # The whole Content-Type while there is no header map that could hold it.
     _type_field: str | None
+    _headers: CIMultiDict[str] | None
     _reason: str | None = None
-    _headers: CIMultiDict[str] | None = None
+    _keep_alive: bool | None = None
     _chunked: bool = False
     _coding: str | bool = False
     _cookies: SimpleCookie | None = None
@@ -124,7 +122,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         self._stage = _NEW
         self._is_plain = True
         self._status = 200
-        self._keep_alive = None
+        self._headers = None
         self._type_field = _OCTET_STREAM
         if status != 200 or reason is not None:
             self.set_status(status, reason)
@@ -132,8 +130,8 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
             self._set_headers(headers).setdefault(hdrs.CONTENT_TYPE, _OCTET_STREAM)
 
     def _set_headers(self, headers: Headers) -> CIMultiDict[str]:
-        self._is_plain = False
         self._headers = CIMultiDict(headers)
+        self._type_field = None
         return self._headers
 
     # The start line and the state.
@@ -184,12 +182,14 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     @property
     def keep_alive(self) -> bool | None:
         """Whether the connection stays open; None until it is decided."""
-        return self._keep_alive
+        return True if self._keep_alive is None and self._stage is _ENDED else self._keep_alive
 
     def force_close(self) -> None:
         """Close the connection after this response."""
         self._is_plain = False
         self._keep_alive = False
+        if self._request is not None:
+            self._request.connection.keep_alive = False
 
     @property
     def body_length(self) -> int:
@@ -207,10 +207,10 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     def headers(self) -> CIMultiDict[str]:
         """The fields of the head; change them before the head is sent."""
         if self._headers is None:
-            self._is_plain = False
             self._headers = CIMultiDict()
             if self._type_field is not None:
                 self._headers[hdrs.CONTENT_TYPE] = self._type_field
+                self._type_field = None
         return self._headers
 
     def _get_type_field(self) -> str | None:
@@ -412,7 +412,8 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
             force: a coding to use whatever the peer accepts; default by Accept-Encoding.
             strategy: taken for compatibility; the coding's own setting is used.
 
-        A MissingPluginError stops the response when it is sent and no plugin has registered a coding.
+        What has a Content-Encoding already is sent as it is. A MissingPluginError stops the response when it is sent
+        and no plugin has registered a coding, a LookupError where none has registered the one to use.
 
         Source: RFC 9110 section 12.5.3.
         """
@@ -421,14 +422,22 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         self._coding = name if isinstance(name, str) else True
 
     def _choose_coding(self, request: BaseRequest) -> CodingPort | None:
+        if self._coding == "identity":
+            return None
         codings = request.connection.codings
         if not codings:
             raise missing_plugin("response.enable_compression()")
         if isinstance(self._coding, str):
-            return codings.get(self._coding)
-        accepted = parse_quality_list(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
-        names = [name for name, quality in sorted(accepted, key=lambda item: -item[1]) if quality > 0]
-        return next((codings[name] for name in names if name in codings), None)
+            if self._coding not in codings:
+                raise LookupError(f"no plugin has content coding {self._coding!r}, known: {', '.join(codings)}")
+            return codings[self._coding]
+        self.headers.add(hdrs.VARY, "Accept-Encoding")
+        for name, quality in parse_quality_list(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
+            if not quality or name == "identity":
+                break
+            if name in codings:
+                return codings[name]
+        return None
 
     # Sending.
 
@@ -442,24 +451,36 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
             RuntimeError: this response has answered another request, or the request has another response.
             ValueError: a field that can't be sent.
         """
-        if request.response is self:
-            return self._writer
-        if self._stage is not _NEW or request.response is not None:
-            self._refuse(request)
-        self._stage = _STARTED
+        origin = request if request.origin is None else request.origin
+        if origin.response is self:
+            return None if self._stage is _ENDED else self._writer
+        if self._stage is not _NEW or self._request is not None or origin.response is not None:
+            self._refuse(origin)
         self._request = request
         connection = request.connection
         if connection.prepare_response is not None:
             self._show_automatic_fields(connection.automatic_fields)
             await connection.prepare_response(request, self)
+            if origin.response is not None:
+                self._refuse(origin)
+        if self._headers is not None and hdrs.TRANSFER_ENCODING in self._headers:
+            self._take_transfer_coding(self._headers)
         encoder = self._start_coding(request) if self._coding else None
-        length, chunked, discard = self._frame(request, None if encoder else self._get_length())
-        connection.send(self._make_head(request, length, chunked))
+        length, chunked, discard = self._frame(origin, None if encoder else self._get_length(origin))
+        connection.send(self._make_head(origin, length, chunked))
+        self._stage = _STARTED
         self._writer = BodyWriter(
             connection, length=None if length < 0 else length, chunked=chunked, discard=discard, encoder=encoder
         )
-        request.response = self
+        origin.response = self
         return self._writer
+
+    def _take_transfer_coding(self, headers: CIMultiDict[str]) -> None:
+        """Do what a field of the application's own asks: those who pass an answer on pass it on, too."""
+        codings = headers.popall(hdrs.TRANSFER_ENCODING)
+        if [coding.lower() for coding in codings] != ["chunked"]:
+            raise ValueError(f"Transfer-Encoding is {', '.join(codings)!r}, only 'chunked' can be sent")
+        self._chunked = True
 
     def render(self, request: BaseRequest) -> bytes | None:
         """Make the whole answer in one buffer and end; None, and nothing changed, where it has to be prepared.
@@ -498,7 +519,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     def _refuse(self, request: BaseRequest) -> None:
         if request.response is self:
             return
-        if self._stage is not _NEW:
+        if self._stage is not _NEW or self._request is not None:
             raise RuntimeError(
                 f"{self!r} has answered a request before: a response is used once, make a new one for {request!r}"
             )
@@ -515,7 +536,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         if self._stage is not _NEW:
             raise RuntimeError(f"{what} after the head was made: the response is {self._stage.value}")
 
-    def _get_length(self) -> int | None:
+    def _get_length(self, request: BaseRequest) -> int | None:
         """Bytes that the body will have, where that is known before it is written."""
         return self.content_length
 
@@ -526,9 +547,18 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
             Content-Length or -1, whether the body is chunked, and whether it is not sent at all.
         """
         status = self._status
-        if status not in _STATUSES_WITH_BODY or (request.method == "CONNECT" and status < 300):
+        method = request.head.method
+        if status < 200 and not (status == 101 and request.head.upgrade):
+            raise RuntimeError(f"status {status} is no answer to {request!r}: its peer would wait for another one")
+        if status == 101 or (method == "CONNECT" and 200 <= status < 300):
+            # Whoever takes no connection over can't go on with it either.
+            self._keep_alive = False
             return -1, False, True
-        discard = request.method == "HEAD"
+        if status == 205:
+            return 0, False, True
+        if status not in _STATUSES_WITH_BODY:
+            return -1, False, True
+        discard = method == "HEAD"
         if length is not None and not self._chunked:
             return length, False, discard
         if request.version >= HttpVersion11:
@@ -543,19 +573,21 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         type_field = self._type_field
         extra = connection.automatic_fields
         keep_alive = self._keep_alive is not False and connection.keep_alive
+        says_close = False
         if self._cookies is not None:
             self._show_cookies(self._cookies)
         headers = self._headers
         if headers is not None:
             type_field = None
-            extra = self._reconcile(headers, extra, length)
-            keep_alive = keep_alive and not _asks_close(headers)
+            extra = self._reconcile(headers, extra)
+            says_close = _asks_close(headers)
+            keep_alive = keep_alive and not says_close
         elif status not in _STATUSES_WITH_BODY:
             type_field = None
         if chunked:
             extra += _CHUNKED_FIELD
         if not keep_alive:
-            extra += _CLOSE_FIELD
+            extra += b"" if says_close or status == 101 else _CLOSE_FIELD
         elif request.head.version is not HttpVersion11:
             extra += _KEEP_ALIVE_FIELD
         self._keep_alive = connection.keep_alive = keep_alive
@@ -564,12 +596,10 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
             status_line = make_status_line(HttpVersion11, status, self.reason)
         return serialize_response_head(status_line, headers, type_field, length, extra, body)
 
-    def _reconcile(self, headers: CIMultiDict[str], automatic: bytes, length: int) -> bytes:
+    def _reconcile(self, headers: CIMultiDict[str], automatic: bytes) -> bytes:
         """Drop fields that framing decides, and keep from the automatic ones what the application hasn't set."""
         status = self._status
-        if hdrs.TRANSFER_ENCODING in headers:
-            raise ValueError("Transfer-Encoding is set by enable_chunked_encoding(), not in headers")
-        if length >= 0 or status < 200 or status == 204 or self._chunked:
+        if status != 304:
             headers.pop(hdrs.CONTENT_LENGTH, None)
         if status not in _STATUSES_WITH_BODY:
             headers.pop(hdrs.CONTENT_TYPE, None)
@@ -581,7 +611,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         return (b"" if hdrs.DATE in headers else date) + (b"" if hdrs.SERVER in headers else server)
 
     def _show_automatic_fields(self, automatic: bytes) -> None:
-        """Put Date, Server and Content-Length into the header map, for those that see or change it before it is sent."""
+        """Put Date and Server into the header map, for those that see or change it before it is sent."""
         headers = self.headers
         for line in automatic.decode("ascii").splitlines():
             name, _, value = line.partition(": ")
@@ -594,7 +624,8 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
 
     def _start_coding(self, request: BaseRequest) -> Any:
         """Choose a content coding and name it in the head; None where the peer accepts none of ours."""
-        self.headers.add(hdrs.VARY, "Accept-Encoding")
+        if hdrs.CONTENT_ENCODING in self.headers or self._status not in _STATUSES_WITH_BODY:
+            return None
         coding = self._choose_coding(request)
         if coding is None:
             return None
@@ -672,8 +703,8 @@ class Response(StreamResponse):
         self._stage = _NEW
         self._is_plain = True
         self._status = 200
-        self._keep_alive = None
-        self._type_field = _OCTET_STREAM
+        self._headers = None
+        self._type_field = None
         self._body = None
         if status != 200 or reason is not None:
             self.set_status(status, reason)
@@ -686,23 +717,27 @@ class Response(StreamResponse):
             return
         if content_type is not None or charset is not None:
             self._set_given_type(content_type or _OCTET_STREAM, charset)
-        if type(body) is bytes:
+        if type(body) is bytes and self._headers is None:
             self._body = body
+            if self._type_field is None:
+                self._type_field = _OCTET_STREAM
         elif body is not None:
             self.body = body
-        if self._headers is not None:
-            self._headers.setdefault(hdrs.CONTENT_TYPE, _OCTET_STREAM)
 
     def _set_text(self, text: str, content_type: str | None, charset: str | None) -> None:
         if content_type is not None or charset is not None:
             self._set_given_type(content_type or "text/plain", charset or "utf-8")
         elif self._headers is None:
             self._type_field = _TEXT_TYPE
-        elif hdrs.CONTENT_TYPE in self._headers:
-            charset = self.charset
         else:
-            self._headers[hdrs.CONTENT_TYPE] = _TEXT_TYPE
-        self._body = text.encode(charset or "utf-8")
+            field = self._headers.setdefault(hdrs.CONTENT_TYPE, _TEXT_TYPE)
+            charset = self.charset
+            if charset is None:
+                self._headers[hdrs.CONTENT_TYPE] = f"{field}; charset=utf-8"
+        try:
+            self._body = text.encode(charset or "utf-8")
+        except AttributeError:
+            raise TypeError(f"text is a str, not {type(text).__name__}") from None
 
     def _set_given_type(self, content_type: str, charset: str | None) -> None:
         field = _make_type_field(content_type, charset)
@@ -721,30 +756,29 @@ class Response(StreamResponse):
     @body.setter
     def body(self, value: Any) -> None:
         self._check_is_new("body")
-        if value is None or type(value) is bytes:
-            self._body = value
+        if value is None:
+            self._body = None
         elif isinstance(value, bytes | bytearray | memoryview):
-            self._body = bytes(value)
+            self._body = value if type(value) is bytes else bytes(value)
+            if self._headers is not None:
+                self._headers.setdefault(hdrs.CONTENT_TYPE, _OCTET_STREAM)
+            elif self._type_field is None:
+                self._type_field = _OCTET_STREAM
         else:
             self._take_payload(PAYLOAD_REGISTRY.get(value))
 
     def _take_payload(self, payload: Payload) -> None:
         self._body = payload
         headers = self.headers
-        if payload.headers is not None:
-            for name, value in payload.headers.items():
-                headers.setdefault(name, value)
+        for name, value in payload.headers.items():
+            headers.setdefault(name, value)
         if headers.get(hdrs.CONTENT_TYPE, _OCTET_STREAM) == _OCTET_STREAM and payload.content_type:
             headers[hdrs.CONTENT_TYPE] = payload.content_type
 
     @property
     def text(self) -> str | None:
         """The body as text by the charset of Content-Type, utf-8 without one; None without a body."""
-        if self._body is None:
-            return None
-        if isinstance(self._body, bytes):
-            return self._body.decode(self.charset or "utf-8")
-        return self._body.decode(self.charset or "utf-8")
+        return None if self._body is None else self._body.decode(self.charset or "utf-8")
 
     @text.setter
     def text(self, value: str | None) -> None:
@@ -771,48 +805,54 @@ class Response(StreamResponse):
         """Bytes of the body; None when unknown or chunked."""
         if self._chunked:
             return None
-        return self._get_length()
+        if self._body is None:
+            return StreamResponse.content_length.__get__(self) or 0
+        return len(self._body) if isinstance(self._body, bytes) else self._body.size
 
     @content_length.setter
     def content_length(self, value: int | None) -> None:
         raise RuntimeError("Content-Length of a Response follows from its body: use a StreamResponse")
 
-    def _get_length(self) -> int | None:
-        body = self._body
-        if type(body) is bytes:
-            return len(body)
-        if body is None:
-            # An answer to HEAD may tell the length of what GET would give.
-            return StreamResponse.content_length.__get__(self) or 0
-        return cast("Payload", body).size
+    def _get_length(self, request: BaseRequest) -> int | None:
+        # Without a body, an answer to HEAD may tell the length of what GET would give.
+        return 0 if self._body is None and request.head.method != "HEAD" else self.content_length
 
     def render(self, request: BaseRequest) -> bytes | None:
         """Make the whole answer in one buffer and end; None, and nothing changed, where it has to be prepared."""
         connection = request.connection
         body = b"" if self._body is None else self._body
-        if type(body) is not bytes or connection.prepare_response is not None or len(body) > JOIN_BYTES:
+        if type(body) is not bytes or len(body) > JOIN_BYTES or connection.prepare_response is not None:
             return None
         if self._stage is not _NEW or request.response is not None:
             self._refuse(request)
             return None
-        if (
-            self._is_plain
-            and connection.keep_alive
-            and request.method in _METHODS_WITH_BODY
-            and request.head.version is HttpVersion11
-        ):
-            self._keep_alive = True
-            data = serialize_response_head(
-                _STATUS_LINES[self._status], None, self._type_field, len(body), connection.automatic_fields, body
+        data = None
+        if self._is_plain and connection.is_simple and connection.keep_alive:
+            data = serialize_plain_response(
+                _STATUS_LINES[self._status], self._headers, self._type_field, connection.automatic_fields, body
             )
-        else:
-            if self._chunked or self._coding:
-                return None
-            length, _, self._is_discarded = self._frame(request, len(body) or self._get_length())
-            data = self._make_head(request, length, False, b"" if self._is_discarded else body)
-        self._stage = _ENDED
-        request.response = self
+        if data is None:
+            data = self._render_specially(request, body)
+        if data is not None:
+            self._stage = _ENDED
+            request.response = self
         return data
+
+    def _render_specially(self, request: BaseRequest, body: bytes) -> bytes | None:
+        headers = self._headers
+        if self._chunked or self._coding or (headers is not None and hdrs.TRANSFER_ENCODING in headers):
+            return None
+        length, _, self._is_discarded = self._frame(request, self._get_length(request))
+        return self._make_head(request, length, False, b"" if self._is_discarded else body)
+
+    async def prepare(self, request: BaseRequest) -> BodyWriter | None:
+        """Send the head; see :meth:`StreamResponse.prepare`. Where that fails, the body is closed."""
+        try:
+            return await super().prepare(request)
+        except BaseException:
+            if self._request is request and isinstance(self._body, Payload):
+                await self._body.close()
+            raise
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the body and end the response; a second call does nothing."""

@@ -28,6 +28,7 @@ check_field = _wire.check_field
 make_chunk_line = _wire.make_chunk_line
 make_status_line = _wire.make_status_line
 serialize_request_head = _wire.serialize_request_head
+serialize_plain_response = _wire.serialize_plain_response
 serialize_response_head = _wire.serialize_response_head
 
 __all__ = (
@@ -41,5 +42,6 @@ __all__ = (
     "make_chunk_line",
     "make_status_line",
     "serialize_request_head",
+    "serialize_plain_response",
     "serialize_response_head",
 )
