@@ -13,11 +13,12 @@ ARGS ?=
 # The stamps carry the interpreter's version: another PYTHON makes the environment anew.
 VERSION := $(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/dev/null || echo none)
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
-SOURCES := pyproject.toml $(PLUGINS) $(wildcard kernel/*.pyx kernel/*.pxd)
+PROJECTS := pyproject.toml $(PLUGINS)
 EDITABLE := -e '.[speedups]' $(patsubst %/pyproject.toml,-e %,$(PLUGINS))
 BIN := $(VENV)/bin
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 BASE := $(VENV)/.installed-$(VERSION)
+WIRE := $(VENV)/.built-wire-$(VERSION)
 DEV := $(VENV)/.installed-dev-$(VERSION)
 DOCS := $(VENV)/.installed-docs-$(VERSION)
 COVERAGE := $(BIN)/coverage
@@ -39,19 +40,19 @@ help:
 	@echo 'make docs    build the documentation into docs/_build/html'
 	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000, ARGS=--sanitize)'
 
-run: $(BASE)
+run: $(BASE) $(WIRE)
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/hello/app.py
 
 test: test-fast test-pure coverage
 
-test-fast: $(DEV)
+test-fast: $(DEV) $(WIRE)
 	@for program in curl openssl; do command -v $$program >/dev/null || \
 		{ echo "The tests need $$program: apt-get install $$program" >&2; exit 1; }; done
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(COVERAGE) run -m pytest $(ARGS)
 
-test-pure: $(DEV)
+test-pure: $(DEV) $(WIRE)
 	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(COVERAGE) run -m pytest $(ARGS)
 
 coverage: $(DEV)
@@ -66,11 +67,11 @@ micro:
 	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) PYTHON=$(BENCH_PYTHON) ARGS='$(ARGS)' micro-here
 
 .PHONY: bench-here micro-here
-bench-here: $(VENV)/.installed-bench-$(VERSION)
+bench-here: $(VENV)/.installed-bench-$(VERSION) $(WIRE)
 	@command -v wrk >/dev/null || { echo 'The benchmarks need wrk: apt-get install wrk' >&2; exit 1; }
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
-micro-here: $(VENV)/.installed-bench-$(VERSION)
+micro-here: $(VENV)/.installed-bench-$(VERSION) $(WIRE)
 	$(BIN)/python -m benchmarks.micro $(ARGS)
 
 # make -k lint tells everything that is wrong, not the first thing
@@ -84,7 +85,7 @@ lint-types: $(DEV)
 	$(BIN)/mypy -p corelet -p corelet_routing -p benchmarks
 	$(BIN)/mypy examples docs
 
-lint-floors: $(DEV)
+lint-floors: $(DEV) $(WIRE)
 	$(BIN)/lint-imports
 
 lint-fragments: $(DEV)
@@ -98,7 +99,7 @@ docs: $(DOCS)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
 
-fuzz: $(DEV)
+fuzz: $(DEV) $(WIRE)
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 	$(BIN)/python tests/fuzz/differential.py --inputs $(INPUTS)
 
@@ -108,18 +109,27 @@ changelog: $(DEV)
 clean:
 	rm -rf .venv .venv-* build plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so *.egg-info plugins/*/*.egg-info
 
-# A wire built by another interpreter or from an older source is never trusted: it is built again.
-$(BASE): $(SOURCES)
+DROP_WIRE = rm -f kernel/_fast.c kernel/_fast$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+CHECK_WIRE = $(BIN)/python -c 'import corelet._fast' 2>/dev/null || \
+	echo 'Note: the accelerated wire was not built, the plain one serves (apt-get install gcc python3-dev, then make clean).' >&2
+
+$(BASE): $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'corelet needs Python 3.11 or newer; $(PYTHON) has version: $(VERSION). Choose another: make PYTHON=python3.13 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo '$(PYTHON) cannot make a virtual environment: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	@rm -f kernel/_fast.c kernel/_fast$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
 	$(INSTALL) --upgrade pip
+	@$(DROP_WIRE)
 	$(INSTALL) $(EDITABLE)
-	@$(BIN)/python -c 'import corelet._fast' 2>/dev/null || \
-		echo 'Note: the accelerated wire was not built, the plain one serves (apt-get install gcc python3-dev, then make clean).' >&2
+	@$(CHECK_WIRE)
+	@touch $@ $(WIRE)
+
+# A wire built by another interpreter or from an older source is never trusted: it is built again.
+$(WIRE): $(wildcard kernel/*.pyx kernel/*.pxd) | $(BASE)
+	@$(DROP_WIRE)
+	$(INSTALL) --no-deps -e .
+	@$(CHECK_WIRE)
 	@touch $@
 
 $(DEV): $(BASE)
