@@ -9,10 +9,11 @@ import importlib
 import sys
 import timeit
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from multidict import CIMultiDict
 
+from benchmarks.servers.arguments import ROUTES, make_route_paths
 from corelet import web
 from corelet.abc import END_OF_MESSAGE
 from corelet.hdrs import HttpVersion11
@@ -69,6 +70,46 @@ def make_wire_steps(implementation: str) -> Iterator[Step]:
     )
 
 
+class Asked(NamedTuple):
+    """What a router asks of a request."""
+
+    method: str
+    match_path: str
+
+
+async def answer(request: object) -> web.Response:
+    """Answer nothing: lookups end before it."""
+    return web.Response()
+
+
+def make_lookup(router: web.UrlDispatcher, path: str) -> Callable[[], None]:
+    """Make a step: find who answers a path; nothing in it waits."""
+    asked = Asked("GET", path)
+
+    def look_up() -> None:
+        try:
+            router.resolve(asked).send(None)
+        except StopIteration:
+            return
+        raise AssertionError("a lookup waited")
+
+    return look_up
+
+
+def make_router_steps() -> Iterator[Step]:
+    """Make lookups among the routes that the servers are measured with."""
+    for shape, prefix in (("routes", ""), ("nested-routes", "/acme")):
+        router = web.UrlDispatcher()
+        for path in make_route_paths(shape):
+            router.add_get(path, answer)
+        router.add_get("/about", answer)
+        router.freeze()
+        yield f"find first of {ROUTES:,} {shape}", make_lookup(router, f"{prefix}/r0/7")
+        yield f"find last of {ROUTES:,} {shape}", make_lookup(router, f"{prefix}/r{ROUTES - 1}/7")
+        yield f"find a plain one beside {ROUTES:,} {shape}", make_lookup(router, "/about")
+        yield f"find none of {ROUTES:,} {shape}", make_lookup(router, f"{prefix}/none/7")
+
+
 def make_object_steps() -> Iterator[Step]:
     """Make the steps that applications take."""
     yield "make a text response", lambda: web.Response(text="Hello, World!")
@@ -82,6 +123,7 @@ def find_steps() -> Iterator[Step]:
             yield from make_wire_steps(implementation)
         except ImportError as error:
             print(f"{implementation} is left out: {error}")
+    yield from make_router_steps()
     yield from make_object_steps()
 
 
