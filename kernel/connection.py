@@ -68,7 +68,8 @@ class Service:
     request_factory: Callable[[RequestHead, StreamReader, Any], BaseRequest]
     app: Any
     slots: Slots
-    # Copies of the slots that every request looks at.
+    # Copies of what every request looks at.
+    keepalive_seconds: float
     prepare_response: Callable[[Any, Any], Awaitable[None]] | None
     request_started: Callable[..., None] | None
     request_finished: Callable[..., None] | None
@@ -204,7 +205,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
         """Send ``100 Continue``, where the current request waits for it and its body is not here yet."""
         if self._is_receiving and not self._continue_sent:
             self._continue_sent = True
-            self.keep_alive = self._may_keep_alive()
+            if self._request is not None:
+                self.keep_alive = self._request.head.keep_alive and self._may_keep_alive()
             self.deadline = self._service.now + self._service.deadlines.body_grace_seconds
             self.send(_CONTINUE)
 
@@ -231,9 +233,12 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
         Raises:
             ConnectionResetError: the peer has gone.
+            RuntimeError: the request's body is still on its way.
         """
         if self._transport is None or self._parser is None:
             raise ConnectionResetError("the peer has gone")
+        if self._is_receiving:
+            raise RuntimeError("take_over() before the end of the request's body: await request.read() first")
         rest = self._parser.take_rest()
         self._uncork()
         self._parser = None
@@ -273,7 +278,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
             pieces = (*out, *pieces)
         if self._transport is None:
             raise ConnectionResetError("the peer has gone")
-        if _WRITELINES_PAUSES:
+        if _WRITELINES_PAUSES or not isinstance(self._transport, asyncio.Transport):
             self._transport.writelines(pieces)
         else:
             self._transport.write(b"".join(pieces))
@@ -533,11 +538,12 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self.resume_reading()
         self._receive()
         if head.expect_continue and self._is_receiving:
-            # A peer that waits for 100 may send its body or not: nobody can tell. Source: RFC 9110 section 10.1.1.
-            self.keep_alive = False
-            self.deadline = NEVER
             if service.sends_continue:
                 self.send_continue()
+            else:
+                # A peer that waits for 100 may send its body or not: nobody can tell. Source: RFC 9110 section 10.1.1.
+                self.keep_alive = False
+                self.deadline = NEVER
         return content
 
     def _may_keep_alive(self) -> bool:
@@ -600,7 +606,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
     async def _answer(self, request: BaseRequest) -> None:
         """Run the handler and send what it gives; the whole of one request's task."""
         service = self._service
-        started = self._loop.time() if service.access_logger is not None else 0.0
+        access_logger = service.access_logger
+        started = 0.0 if access_logger is None else self._loop.time()
         data = None
         response: StreamResponse | None
         try:
@@ -619,8 +626,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
                 self._transport.write(data)
         elif response is not None:
             response = await self._send(request, response)
-        if service.access_logger is not None and response is not None:
-            service.access_logger.log(request, response, self._loop.time() - started)
+        if access_logger is not None and response is not None:
+            access_logger.log(request, response, self._loop.time() - started)
         if service.request_finished is not None:
             service.request_finished(request, response)
         self._request = None
@@ -628,7 +635,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         if response is None or not self.keep_alive or self._is_receiving or self._upgraded is not None:
             self._end_specially(response)
         else:
-            self.deadline = service.now + service.deadlines.keepalive_seconds
+            self.deadline = service.now + service.keepalive_seconds
 
     def _make_response(self, request: BaseRequest, exc: BaseException) -> StreamResponse | None:
         """Make an answer of an exception from a handler; None where the connection has to end instead."""

@@ -32,6 +32,10 @@ async def echo(request: Any) -> Response:
     return Response(body=await request.read())
 
 
+def make_routed_app(**kwargs: Any) -> Application:
+    return Application(plugins=["routing"], **kwargs)
+
+
 async def wait_for_connections(served: Served, count: int) -> None:
     for _ in range(500):
         if len(served.server.connections) == count:
@@ -153,6 +157,19 @@ async def test_a_peer_that_waits_to_send_its_body_is_told_once(serve: Serve, con
     assert (await client.get()).status == 200
 
 
+@pytest.mark.parametrize("routed", [False, True])
+async def test_a_peer_that_waits_may_ask_to_close(serve: Serve, connect: Connect, routed: bool) -> None:
+    app = make_routed_app()
+    app.router.add_post("/", echo)
+    client = await connect(await serve(app if routed else echo))
+    await client.send(EXPECT.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"))
+    assert (await client.read_answer()).status == 100
+    await client.send("body")
+    answer = await client.read_answer()
+    assert (answer.text, answer.field("connection")) == ("body", "close")
+    assert await client.is_closed(5)
+
+
 async def test_a_body_that_is_there_already_needs_no_100(serve: Serve, connect: Connect) -> None:
     client = await connect(await serve(echo))
     await client.send(EXPECT + "body")
@@ -163,10 +180,6 @@ async def test_an_old_peer_gets_no_100(serve: Serve, connect: Connect) -> None:
     client = await connect(await serve(echo))
     await client.send(EXPECT.replace("HTTP/1.1", "HTTP/1.0") + "body")
     assert (await client.read_answer()).status == 200
-
-
-def make_routed_app(**kwargs: Any) -> Application:
-    return Application(plugins=["routing"], **kwargs)
 
 
 async def test_a_path_that_nobody_serves_is_refused_without_100(serve: Serve, connect: Connect) -> None:
