@@ -130,3 +130,33 @@ def test_a_plugin_imports_what_a_stranger_could(plugin: str) -> None:
         inner = {f"corelet.{module}" for module in KERNEL_MODULES} - {"corelet.abc", "corelet.web"}
         assert not imports & inner, path.name
         assert not {name for name in imports if name.startswith("corelet.") and "._" in name}, path.name
+
+
+def find_own_names(tree: ast.AST) -> set[str]:
+    """Find what a module defines: functions, classes, variables, attributes of its own objects, slots."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                found.add(node.name)
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), ctx=ast.Store()):
+                found.add(node.attr)
+            case ast.Name(ctx=ast.Store()):
+                found.add(node.id)
+            case ast.Constant(value=str(text)):
+                found.add(text)
+    return found
+
+
+@pytest.mark.parametrize("pattern", ["kernel/*.py", "plugins/*/corelet_*/*.py"])
+def test_no_module_reads_anothers_private_attribute(pattern: str) -> None:
+    found = []
+    for path in ROOT.glob(pattern):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        known = find_own_names(tree) | {"_asdict", "_getframe"}  # public, whatever their names say
+        found += [
+            f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and re.match(r"_[^_]", node.attr) and node.attr not in known
+        ]
+    assert found == []
