@@ -519,11 +519,11 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     def _refuse(self, request: BaseRequest) -> None:
         if request.response is self:
             return
-        if self._stage is not _NEW or self._request is not None:
-            raise RuntimeError(
-                f"{self!r} has answered a request before: a response is used once, make a new one for {request!r}"
-            )
-        raise RuntimeError(f"{request!r} is being answered by {request.response!r} already, not by {self!r}")
+        if request.response is not None:
+            raise RuntimeError(f"{request!r} is being answered by {request.response!r} already, not by {self!r}")
+        raise RuntimeError(
+            f"{self!r} has answered a request before: a response is used once, make a new one for {request!r}"
+        )
 
     def _get_writer(self, caller: str) -> BodyWriter:
         if self._stage is _ENDED:
