@@ -121,8 +121,10 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
     # What may be registered.
 
     @property
-    def router(self) -> AbstractRouter:
-        """What finds the handler of a request.
+    def router(self) -> Any:
+        """What finds the handler of a request, an AbstractRouter.
+
+        Any for type checkers, since a router's own methods are more than the port: ``add_get`` comes with routing.
 
         Raises:
             MissingPluginError: no routing plugin is installed.

@@ -35,7 +35,7 @@ from .fields import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .abc import AbstractConnection, AbstractMatchInfo, UpgradedProtocol
+    from .abc import AbstractConnection, UpgradedProtocol
     from .hdrs import HttpVersion
     from .keys import AppKey, RequestKey
     from .response import StreamResponse
@@ -618,12 +618,13 @@ class Request(BaseRequest):
 
     __slots__ = ("match_info",)
 
-    #: What the router found; None where the application has no router.
-    match_info: AbstractMatchInfo
+    #: What the router found, an AbstractMatchInfo; None where the application has no router.
+    #: Any, since a router's own match has more than the port: ``match_info["name"]`` comes with routing.
+    match_info: Any
 
     def __init__(self, head: RequestHead, content: StreamReader, connection: AbstractConnection) -> None:
         super().__init__(head, content, connection)
-        self.match_info = None  # type: ignore[assignment]  # set before any handler runs
+        self.match_info = None  # set before any handler runs
 
     @property
     def app(self) -> Any:
