@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .dispatcher import UrlDispatcher
 
 _HandlerT = TypeVar("_HandlerT", bound=RouteHandler)
-_Decorator = Callable[[_HandlerT], _HandlerT]
 
 
 class AbstractRouteDef(ABC):
@@ -138,7 +137,7 @@ class RouteTableDef(Sequence[AbstractRouteDef]):
     def __repr__(self) -> str:
         return f"<RouteTableDef count={len(self._items)}>"
 
-    def route(self, method: str, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def route(self, method: str, path: str, **kwargs: Any) -> Callable[[_HandlerT], _HandlerT]:
         """Decorate the handler of a route; with the arguments of ``router.add_route``."""
 
         def define(handler: _HandlerT) -> _HandlerT:
@@ -147,35 +146,35 @@ class RouteTableDef(Sequence[AbstractRouteDef]):
 
         return define
 
-    def head(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def head(self, path: str, **kwargs: Any) -> Callable[[_HandlerT], _HandlerT]:
         """Decorate a handler of HEAD; as :meth:`route`."""
         return self.route("HEAD", path, **kwargs)
 
-    def get(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def get(self, path: str, **kwargs: Any) -> Callable[[_HandlerT], _HandlerT]:
         """Decorate a handler of GET, and of HEAD unless ``allow_head=False`` is given; as :meth:`route`."""
         return self.route("GET", path, **kwargs)
 
-    def post(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def post(self, path: str, **kwargs: Any) -> Callable[[_HandlerT], _HandlerT]:
         """Decorate a handler of POST; as :meth:`route`."""
         return self.route("POST", path, **kwargs)
 
-    def put(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def put(self, path: str, **kwargs: Any) -> Callable[[_HandlerT], _HandlerT]:
         """Decorate a handler of PUT; as :meth:`route`."""
         return self.route("PUT", path, **kwargs)
 
-    def patch(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def patch(self, path: str, **kwargs: Any) -> Callable[[_HandlerT], _HandlerT]:
         """Decorate a handler of PATCH; as :meth:`route`."""
         return self.route("PATCH", path, **kwargs)
 
-    def delete(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def delete(self, path: str, **kwargs: Any) -> Callable[[_HandlerT], _HandlerT]:
         """Decorate a handler of DELETE; as :meth:`route`."""
         return self.route("DELETE", path, **kwargs)
 
-    def options(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def options(self, path: str, **kwargs: Any) -> Callable[[_HandlerT], _HandlerT]:
         """Decorate a handler of OPTIONS; as :meth:`route`."""
         return self.route("OPTIONS", path, **kwargs)
 
-    def view(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def view(self, path: str, **kwargs: Any) -> Callable[[_HandlerT], _HandlerT]:
         """Decorate a class-based view, which answers every method; as :meth:`route`."""
         return self.route(METH_ANY, path, **kwargs)
 
