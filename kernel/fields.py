@@ -420,12 +420,10 @@ def parse_urlencoded(
     text = data if isinstance(data, str) else data.decode(encoding, "replace")
     if max_fields is not None and text.count("&") >= max_fields:
         _check_field_count(text, max_fields)
-    fields: list[tuple[str, str]] = []
-    for field in text.split("&"):
-        if field:
-            name, _, value = field.partition("=")
-            fields.append((_decode_form_text(name, encoding), _decode_form_text(value, encoding)))
-    return fields
+    pairs = [field.partition("=") for field in text.split("&") if field]
+    if "%" not in text and "+" not in text:
+        return [(name, value) for name, _, value in pairs]
+    return [(_decode_form_text(name, encoding), _decode_form_text(value, encoding)) for name, _, value in pairs]
 
 
 def _check_field_count(text: str, max_fields: int) -> None:

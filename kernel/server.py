@@ -93,6 +93,7 @@ class Server(Service):
             limits, max_line_bytes=max_line_size, max_field_bytes=max_field_size, max_fields=max_headers
         )
         self.deadlines = _replace(deadlines, keepalive_seconds=keepalive_timeout, linger_seconds=lingering_time)
+        self.keepalive_seconds = self.deadlines.keepalive_seconds
         self.read_bufsize = read_bufsize
         self.tcp_keepalive = tcp_keepalive
         self.logger = logger
@@ -163,11 +164,12 @@ class Server(Service):
         assert loop is not None
         now = self.now = loop.time()
         self.automatic_fields = f"Date: {format_http_date(time.time())}\r\nServer: corelet\r\n".encode("ascii")
+        # First of all the next look: whatever goes wrong in this one, deadlines hold.
+        self._timer = loop.call_later(TICK_SECONDS, self._tick) if self._connections else None
         for connection in [connection for connection in self._connections if connection.deadline <= now]:
             connection.expire()
         for connection in tuple(self.stalled):
             connection.check_writing()
-        self._timer = loop.call_later(TICK_SECONDS, self._tick) if self._connections else None
 
     def pre_shutdown(self) -> None:
         """Begin to stop: answers say ``Connection: close`` from now on."""
