@@ -609,16 +609,18 @@ class Connection(AbstractConnection, asyncio.Protocol):
         access_logger = service.access_logger
         started = 0.0 if access_logger is None else self._loop.time()
         data = None
-        response: StreamResponse | None
+        response: StreamResponse | None = None
         try:
             response = await service.handler(request)
             try:
                 render = response.render
             except AttributeError:
-                raise TypeError(f"the handler of {request!r} returned {response!r}, expected a response") from None
+                raise self._make_type_error(request, response) from None
             data = render(request)
         except BaseException as exc:
-            response = self._make_response(request, exc)
+            # A class has the method, but is no response.
+            error = self._make_type_error(request, response) if isinstance(response, type) else exc
+            response = self._make_response(request, error)
         if data is not None:
             if self._out is not None:
                 self._out.append(data)
@@ -636,6 +638,12 @@ class Connection(AbstractConnection, asyncio.Protocol):
             self._end_specially(response)
         else:
             self.deadline = service.now + service.keepalive_seconds
+
+    def _make_type_error(self, request: BaseRequest, response: object) -> TypeError:
+        match = getattr(request, "match_info", None)
+        handler = getattr(self.app, "handler", None) or self._service.handler if match is None else match.handler
+        name = getattr(handler, "__qualname__", repr(handler))
+        return TypeError(f"{name}, the handler of {request!r}, returned {response!r}, expected a response")
 
     def _make_response(self, request: BaseRequest, exc: BaseException) -> StreamResponse | None:
         """Make an answer of an exception from a handler; None where the connection has to end instead."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 import json
 import logging
@@ -65,7 +66,7 @@ async def ask_app(serve: Serve, connect: Connect) -> Ask:
 
 
 def _as_handler(make: Any) -> Any:
-    if asyncio.iscoroutinefunction(make):
+    if inspect.iscoroutinefunction(make) or isinstance(make, web.Application):
         return make
 
     async def handler(request: web.BaseRequest) -> Any:
@@ -813,15 +814,26 @@ async def test_answer_through_a_clone_is_the_requests_answer(serve: Serve, conne
     assert raw.partition(b"\r\n\r\n")[2] == (b"abc" if method == "GET" else b"")
 
 
-@pytest.mark.parametrize("value", [None, "text", {"a": 1}, b"bytes", 5])
+@pytest.mark.parametrize("value", [None, "text", {"a": 1}, b"bytes", 5, web.Response, web.HTTPNotFound])
+@pytest.mark.parametrize("way", ["bare", "application", "routed"])
 async def test_handler_that_returns_no_response_is_named_in_the_log(
-    ask: Ask, expect_error_log: Errors, value: Any
+    ask: Ask, expect_error_log: Errors, way: str, value: Any
 ) -> None:
-    answer = await ask(lambda: value)
+    async def forgetful(request: web.BaseRequest) -> Any:
+        return value
+
+    served: Any = forgetful
+    if way == "application":
+        served = web.Application(handler=forgetful, plugins=[])
+    elif way == "routed":
+        served = web.Application()
+        served.router.add_get("/", forgetful)
+    answer = await ask(served)
 
     assert answer.status == 500
-    assert _said(expect_error_log).startswith("TypeError: the handler of <BaseRequest GET /> returned")
-    assert repr(value) in _said(expect_error_log)
+    assert _said(expect_error_log).startswith("TypeError: ")
+    assert "forgetful, the handler of <" in _said(expect_error_log)
+    assert f"returned {value!r}, expected a response" in _said(expect_error_log)
 
 
 # Data of its own.
