@@ -17,6 +17,7 @@ and no more than one handler runs. What was read beyond that waits in the parser
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -45,6 +46,7 @@ NEVER: Final = float("inf")
 #: Answers of a pipelined burst that are joined into one write.
 BURST: Final = 16
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
 #: The status for a peer whose deadline has come. Source: RFC 9110 section 15.5.9.
 _TOO_SLOW: Final = 408
@@ -99,6 +101,12 @@ class Service:
 def can_start_eagerly(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether a task can start at once, in the callback that makes it: Python 3.12, and nobody asked for a task factory."""
     return sys.version_info >= (3, 12) and loop.get_task_factory() is None
+
+
+def _probe_silence(sock: Any) -> None:
+    """Have the system find out that a peer is gone which sends no more."""
+    if sock is not None and sock.family in _INTERNET:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 class Connection(AbstractConnection, asyncio.Protocol):
@@ -363,6 +371,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
         """Begin: the peer has time for its first head from now on."""
         self._transport = cast("asyncio.Transport", transport)
         self._service.add(self)
+        if self._service.tcp_keepalive:
+            _probe_silence(transport.get_extra_info("socket"))
         self.deadline = self._service.now + self._service.deadlines.head_seconds
         notify = self._service.slots.connection_made
         if notify is not None:
@@ -763,14 +773,23 @@ class Connection(AbstractConnection, asyncio.Protocol):
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Answer bytes that are no request, and end. What was read before them has been answered."""
         response = self._render_error(error, None)
-        body = response.body if isinstance(response.body, bytes) else b""
-        status_line = make_status_line(HttpVersion11, response.status, response.reason)
-        fields = self._service.automatic_fields + _CLOSE_FIELD
-        self.send(serialize_response_head(status_line, response.headers, None, len(body), fields, body))
+        try:
+            data = self._serialize_refusal(response)
+        except Exception as exc:  # noqa: BLE001  # what a plugin renders may be anything
+            self._service.logger.error("Error sending %r", response, exc_info=exc)
+            response = _render_plainly(error, None)
+            data = self._serialize_refusal(response)
+        self.send(data)
         notify = self._service.slots.request_refused
         if notify is not None:
             notify(response.status, str(error))
         self._close(lingers=error.status_hint != _TOO_SLOW)
+
+    def _serialize_refusal(self, response: Response) -> bytes:
+        body = response.body if isinstance(response.body, bytes) else b""
+        status_line = make_status_line(HttpVersion11, response.status, response.reason)
+        fields = self._service.automatic_fields + _CLOSE_FIELD
+        return serialize_response_head(status_line, response.headers, None, len(body), fields, body)
 
     def _close(self, lingers: bool | None = None) -> None:
         """Close when everything has been written; a peer that may still be sending is let finish for a while.
