@@ -6,11 +6,13 @@ of :meth:`Application.startup` it is frozen into a pipeline. State may be set un
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from aiosignal import Signal
@@ -23,8 +25,6 @@ from .pipeline import Pipeline
 from .plugins import make_manager
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .keys import AppKey
     from .plugins import PluginManager
 
@@ -52,6 +52,9 @@ class CleanupError(RuntimeError):
         """What they raised, in order."""
         return cast("list[BaseException]", self.args[1])
 
+    def __str__(self) -> str:
+        return f"{self.args[0]}: {', '.join(map(repr, self.exceptions))}"
+
 
 def middleware(function: _F) -> _F:
     """Mark a middleware, for readers; any ``async (request, handler) -> response`` is one."""
@@ -63,7 +66,8 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
 
     Args:
         logger: where errors of handlers go, default "corelet.web".
-        router: finds the handler of a request, default what a routing plugin makes when :attr:`router` is first touched.
+        router: finds the handler of a request; default what a routing plugin makes when :attr:`router` is first
+            touched.
         middlewares: ``async (request, handler) -> response``, outermost first.
         handler_args: arguments for the server, such as ``limits``.
         client_max_size: bytes that ``request.read()`` takes, default 1,048,576; 0 for no limit.
@@ -106,8 +110,9 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
         self._router = router
         self._subapps: list[Application] = []
         self._pipeline: Pipeline | None = None
-        self._contexts = AsyncExitStack()
-        self._lifespans = AsyncExitStack()
+        # What has been entered and is to be left again.
+        self._contexts: list[AbstractAsyncContextManager[Any]] = []
+        self._lifespans: list[AbstractAsyncContextManager[Any]] = []
         self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
         self._cleanup_ctx: FrozenList[Callable[[Application], Any]] = FrozenList()
         self._on_startup: Signal[Application] = Signal(self)
@@ -222,6 +227,11 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
         return self._app_state
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The running event loop."""
+        return asyncio.get_running_loop()
+
+    @property
     def frozen(self) -> bool:
         """Whether nothing more can be registered."""
         return self._pipeline is not None
@@ -256,7 +266,8 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
     async def startup(self) -> None:
         """Start: lifespans of plugins, contexts, ``on_startup``, mounted applications; then freeze.
 
-        What was started is cleaned up again where a later step fails.
+        Contexts and lifespans that were entered, and mounted applications that were started, are left again where
+        a later step fails; ``on_cleanup`` is called only after a whole start.
 
         Raises:
             RuntimeError: it was started before.
@@ -265,19 +276,22 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
             raise RuntimeError(f"{self!r} was started before: an application lives once")
         try:
             await self._start()
-        except BaseException:
+        except BaseException as exc:
             self._app_state = AppState.STOPPED
-            await self._contexts.aclose()
-            await self._lifespans.aclose()
+            for error in await self._leave(()):
+                exc.add_note(f"and while what had been started was cleaned up: {error!r}")
             raise
         self._app_state = AppState.RUNNING
 
     async def _start(self) -> None:
         for lifespan in self.plugins.call_all("corelet_lifespan", app=self):
-            await self._lifespans.enter_async_context(lifespan)
+            await lifespan.__aenter__()
+            self._lifespans.append(lifespan)
         self._cleanup_ctx.freeze()
-        for context in self._cleanup_ctx:
-            await self._contexts.enter_async_context(_make_context(context, self))
+        for function in self._cleanup_ctx:
+            context = _make_context(function, self)
+            await context.__aenter__()
+            self._contexts.append(context)
         self._on_startup.freeze()
         await self._on_startup.send(self)
         for subapp in self._subapps:
@@ -293,7 +307,7 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
             await subapp.shutdown()
 
     async def cleanup(self) -> None:
-        """Clean up: mounted applications, contexts in reverse, ``on_cleanup``, lifespans in reverse; each though another fails.
+        """Clean up, each step though another fails: mounted applications, contexts in reverse, ``on_cleanup``, lifespans.
 
         Raises:
             CleanupError: several steps failed; one alone raises what it raised.
@@ -301,18 +315,27 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
         if self._app_state is not AppState.RUNNING:
             return
         self._app_state = AppState.STOPPED
-        steps: list[Callable[[], Awaitable[Any]]] = [subapp.cleanup for subapp in reversed(self._subapps)]
-        steps += [self._contexts.aclose, lambda: self._on_cleanup.send(self), self._lifespans.aclose]
-        errors: list[BaseException] = []
-        for step in steps:
-            try:
-                await step()
-            except Exception as exc:
-                errors.append(exc)
+        errors = await self._leave(self._on_cleanup)
         if len(errors) == 1:
             raise errors[0]
         if errors:
             raise CleanupError(f"{len(errors)} steps of the clean-up failed", errors)
+
+    async def _leave(self, receivers: Iterable[Callable[..., Awaitable[Any]]]) -> list[BaseException]:
+        """End all that lives, each though another fails, and without showing one's error to another."""
+        steps: list[Callable[[], Awaitable[Any]]] = [subapp.cleanup for subapp in reversed(self._subapps)]
+        steps += [partial(context.__aexit__, None, None, None) for context in reversed(self._contexts)]
+        steps += [partial(receiver, self) for receiver in receivers]
+        steps += [partial(lifespan.__aexit__, None, None, None) for lifespan in reversed(self._lifespans)]
+        errors: list[BaseException] = []
+        for step in steps:
+            try:
+                await step()
+            except CleanupError as exc:
+                errors += exc.exceptions
+            except Exception as exc:  # noqa: BLE001  # raised by the caller, when all has ended
+                errors.append(exc)
+        return errors
 
     # State.
 

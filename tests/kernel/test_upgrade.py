@@ -16,6 +16,9 @@ MIB = 2**20
 UPGRADE = "Connection: Upgrade\r\nUpgrade: echo\r\n"
 
 
+GET_INNER = "GET /inner HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
 class Recorder(asyncio.Protocol):
     """Notes what a connection tells it, and echoes."""
 
@@ -369,7 +372,7 @@ async def test_an_answer_that_switches_where_nobody_takes_over_ends_the_connecti
     client = await connect(await serve(handler))
     method, fields = ("CONNECT", "") if kind == "tunnel" else ("GET", UPGRADE)
     target = "a:443" if kind == "tunnel" else "/"
-    await client.send(f"{method} {target} HTTP/1.1\r\nHost: a:443\r\n{fields}\r\nGET /inner HTTP/1.1\r\nHost: a\r\n\r\n")
+    await client.send(f"{method} {target} HTTP/1.1\r\nHost: a:443\r\n{fields}\r\n" + GET_INNER)
     data = await client.read_until_closed()
     assert data.count(b"HTTP/1.1 ") == 1
     assert "/inner" not in seen
