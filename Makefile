@@ -35,7 +35,7 @@ help:
 	@echo 'make run     serve the demo on http://$(HOST):$(PORT)/'
 	@echo 'make test    run every test: the accelerated wire on uvloop, the plain one on asyncio; coverage of both'
 	@echo 'make bench   measure against the peers (ARGS="--quick")'
-	@echo 'make micro   measure single steps: parser, serialiser, router'
+	@echo 'make micro   measure single steps: parser, serialiser, router, a request without sockets'
 	@echo 'make lint    ruff, mypy, import-linter, changelog fragments;  make format  lets ruff mend what it can'
 	@echo 'make docs    build the documentation into docs/_build/html'
 	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000, ARGS=--sanitize)'

@@ -5,15 +5,18 @@ Least of several repeats, in microseconds; the two wires stand beside each other
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 import timeit
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
+import uvloop
 from multidict import CIMultiDict
 
 from benchmarks.servers.arguments import ROUTES, make_route_paths
+from benchmarks.servers.corelet_app import make_app
 from corelet import web
 from corelet.abc import END_OF_MESSAGE
 from corelet.hdrs import HttpVersion11
@@ -116,8 +119,56 @@ def make_object_steps() -> Iterator[Step]:
     yield "make a JSON response", lambda: web.json_response({"id": 42, "name": "alice"})
 
 
+class Discard(asyncio.Transport):
+    """A transport that takes everything and sends nothing: what is left of a request without sockets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = b""
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        self.last = bytes(data)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        return
+
+
+async def make_answering(shape: str, target: str) -> Callable[[], None]:
+    """Make a step: one request from its bytes to the bytes of its answer, within one call."""
+    runner = web.AppRunner(make_app(shape), access_log=None)
+    await runner.setup()
+    assert runner.server is not None
+    connection = runner.server()
+    transport = Discard()
+    connection.connection_made(transport)
+    request = f"GET {target} HTTP/1.1\r\nHost: localhost:8080\r\nX-Client: bench\r\n\r\n".encode()
+
+    def answer_one() -> None:
+        connection.data_received(request)
+
+    answer_one()
+    if not transport.last.startswith(b"HTTP/1.1 200 OK"):
+        raise AssertionError(f"answered {transport.last!r} within the call")
+    return answer_one
+
+
+async def make_answer_steps() -> list[Step]:
+    """Make the steps that take a whole request without sockets; handlers end within a call from Python 3.12 on."""
+    if not hasattr(asyncio, "eager_task_factory"):
+        print("whole requests are left out: before Python 3.12 handlers start in the loop's next turn")
+        return []
+    return [
+        ("answer hello, no socket", await make_answering("plain", "/")),
+        ("answer json, no socket", await make_answering("plain", "/users/42?verbose=yes")),
+        ("answer through two middlewares, no socket", await make_answering("middlewares", "/")),
+    ]
+
+
 def find_steps() -> Iterator[Step]:
-    """Find all steps; those of a wire that was not built are left out, and said to be."""
+    """Find all steps but whole requests; those of a wire that was not built are left out, and said to be."""
     for implementation in ("_fast", "_pure"):
         try:
             yield from make_wire_steps(implementation)
@@ -127,10 +178,10 @@ def find_steps() -> Iterator[Step]:
     yield from make_object_steps()
 
 
-def main() -> None:
-    """Measure and print."""
+async def main() -> None:
+    """Measure and print, in a loop, since whole requests need one."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
-    for name, step in find_steps():
+    for name, step in [*find_steps(), *await make_answer_steps()]:
         if word in name:
             timer = timeit.Timer(step)
             count, _ = timer.autorange()
@@ -138,4 +189,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    uvloop.run(main())
