@@ -307,7 +307,7 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
             await subapp.shutdown()
 
     async def cleanup(self) -> None:
-        """Clean up, each step though another fails: mounted applications, contexts in reverse, ``on_cleanup``, lifespans.
+        """Clean up, each step though another fails: inner applications, contexts in reverse, ``on_cleanup``, lifespans.
 
         Raises:
             CleanupError: several steps failed; one alone raises what it raised.
