@@ -10,8 +10,12 @@ and no more than one handler runs. What was read beyond that waits in the parser
     between requests                               Deadlines.keepalive_seconds
     head of a later request                        Deadlines.head_seconds
     body, while reading isn't paused               the bucket of _receive()
+    body whose peer still waits for 100            never
     rest of a body that nobody reads               Deadlines.linger_seconds
+    closed for writing, the peer may still send    Deadlines.linger_seconds
     handler at work, or after an upgrade           never
+
+What is written has a watch of its own, while any of it waits for the peer: :meth:`Connection.check_writing`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Freeze what an application and its plugins handed over: into slots, and one callable for each route.
 
-Plugins are asked here and nowhere later: while a request is answered no hook is called. A slot is None, or one callable.
+Plugins are asked here and nowhere later: while a request is answered no hook is called. A slot is None or one callable.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class CodingRegistry:
         """
         taken = self._codings.setdefault(coding.name, coding)
         if taken is not coding:
-            raise PluginConflictError(f"content coding {coding.name!r} is registered twice: by {taken!r} and {coding!r}")
+            raise PluginConflictError(f"content coding {coding.name!r} is registered twice: {taken!r} and {coding!r}")
 
 
 class FormReaderRegistry:
@@ -283,6 +283,6 @@ def _make_event_slot(
                 watch(*arguments)
             except Exception:
                 watchers.remove(watch)
-                logger.exception("%s of instrument %r failed and is called no more", event, watch.__self__)
+                logger.exception("an instrument's %s failed and is called no more: %r", event, watch)
 
     return notify
