@@ -121,7 +121,9 @@ def main() -> int:
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     document = report.make_document(bench.samples, verdicts, arguments.python)
     arguments.json.write_text(json.dumps(document, indent=1) + "\n")
-    print(f"\n{report.format_tables(bench.samples)}\n\n{report.format_verdicts(verdicts)}\n")
+    is_partial = bool(arguments.only or arguments.servers)
+    shown = [verdict for verdict in verdicts if verdict.value is not None or not is_partial]
+    print(f"\n{report.format_tables(bench.samples)}\n\n{report.format_verdicts(shown)}\n")
     print(f"{time.monotonic() - started:.0f} s; every sample is in {arguments.json}")
     if bench.failures:
         print(f"FAILED, see above: {', '.join(bench.failures)}", file=sys.stderr)
