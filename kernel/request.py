@@ -223,7 +223,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         return asyncio.get_running_loop()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Get a fact about the transport: "peername", "sockname", "ssl_object", ...; ``default`` where there is none."""
+        """Get a fact about the transport: "peername", "sockname", "ssl_object", ...; or else ``default``."""
         transport = self.connection.transport
         return default if transport is None else transport.get_extra_info(name, default)
 
@@ -242,7 +242,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
 
     @property
     def scheme(self) -> str:
-        """ "https" over TLS, else "http"; what the peer claims in its target or fields has no say."""
+        """What the connection speaks: "https" over TLS, else "http"; what the peer claims has no say."""
         if self._scheme is not None:
             return self._scheme
         return "http" if self.get_extra_info("sslcontext") is None else "https"

@@ -194,7 +194,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     @property
     def body_length(self) -> int:
         """Bytes of content sent so far."""
-        return 0 if self._writer is None else self._writer.buffer_size
+        return 0 if self._writer is None or self._writer.discards else self._writer.buffer_size
 
     @property
     def output_length(self) -> int:
@@ -258,7 +258,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     @content_length.setter
     def content_length(self, value: int | None) -> None:
         if value is None:
-            self.headers.pop(hdrs.CONTENT_LENGTH, None)
+            self.headers.popall(hdrs.CONTENT_LENGTH, None)
             return
         if self._chunked:
             raise RuntimeError("a chunked response has no Content-Length")
@@ -273,7 +273,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     @last_modified.setter
     def last_modified(self, value: datetime | float | str | None) -> None:
         if value is None:
-            self.headers.pop(hdrs.LAST_MODIFIED, None)
+            self.headers.popall(hdrs.LAST_MODIFIED, None)
         elif isinstance(value, str):
             self.headers[hdrs.LAST_MODIFIED] = value
         else:
@@ -283,7 +283,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
 
     @property
     def etag(self) -> ETag | None:
-        """The entity tag; may be set to an :class:`ETag` or the value of a strong one. Source: RFC 9110 section 8.8.3."""
+        """The entity tag; may be set to an :class:`ETag` or a strong one's value. Source: RFC 9110 section 8.8.3."""
         value = self.headers.get(hdrs.ETAG)
         tags = None if value is None else parse_etags(value)
         return tags[0] if tags else None
@@ -291,7 +291,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     @etag.setter
     def etag(self, value: ETag | str | None) -> None:
         if value is None:
-            self.headers.pop(hdrs.ETAG, None)
+            self.headers.popall(hdrs.ETAG, None)
         else:
             self.headers[hdrs.ETAG] = format_etag(ETag(value) if isinstance(value, str) else value)
 
@@ -599,10 +599,10 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     def _reconcile(self, headers: CIMultiDict[str], automatic: bytes) -> bytes:
         """Drop fields that framing decides, and keep from the automatic ones what the application hasn't set."""
         status = self._status
-        if status != 304:
-            headers.pop(hdrs.CONTENT_LENGTH, None)
+        if status != 304 or len(headers.getall(hdrs.CONTENT_LENGTH, ())) > 1:
+            headers.popall(hdrs.CONTENT_LENGTH, None)
         if status not in _STATUSES_WITH_BODY:
-            headers.pop(hdrs.CONTENT_TYPE, None)
+            headers.popall(hdrs.CONTENT_TYPE, None)
         if self._has_automatic_fields:
             return b""
         if hdrs.DATE not in headers and hdrs.SERVER not in headers:
@@ -630,7 +630,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         if coding is None:
             return None
         self.headers[hdrs.CONTENT_ENCODING] = coding.name
-        self.headers.pop(hdrs.CONTENT_LENGTH, None)
+        self.headers.popall(hdrs.CONTENT_LENGTH, None)
         return coding.make_encoder()
 
     # Data of the response's own.
@@ -686,6 +686,12 @@ class Response(StreamResponse):
     _body: bytes | Payload | None
     # Whether the body was left out of an answer made in one buffer.
     _is_discarded: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Send step by step what takes part in the steps."""
+        super().__init_subclass__(**kwargs)
+        if {"prepare", "write", "write_eof"} & vars(cls).keys():
+            cls.render = StreamResponse.render  # type: ignore[method-assign]  # the same signature, and never a buffer
 
     def __init__(
         self,
@@ -796,7 +802,7 @@ class Response(StreamResponse):
     def body_length(self) -> int:
         """Bytes of content sent so far."""
         if self._writer is not None:
-            return self._writer.buffer_size
+            return super().body_length
         is_sent = self._stage is _ENDED and not self._is_discarded
         return len(self._body) if is_sent and isinstance(self._body, bytes) else 0
 

@@ -836,6 +836,52 @@ async def test_handler_that_returns_no_response_is_named_in_the_log(
     assert f"returned {value!r}, expected a response" in _said(expect_error_log)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_body_length_is_what_was_sent(serve: Serve, connect: Connect, method: str) -> None:
+    lengths: list[tuple[int, int]] = []
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        stream = web.StreamResponse() if request.path == "/stream" else web.Response(text="abc")
+        assert (stream.body_length, stream.output_length) == (0, 0)
+        await stream.prepare(request)
+        if request.path == "/stream":
+            await stream.write(b"abc")
+        await stream.write_eof()
+        lengths.append((stream.body_length, stream.output_length))
+        return stream
+
+    client = await connect(await serve(handler))
+    for target in ("/stream", "/"):
+        await client.get(target, method=method)
+
+    assert lengths == ([(3, 13), (3, 3)] if method == "GET" else [(0, 0), (0, 0)])
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_length_of_an_answer_in_one_buffer_is_what_was_sent(ask: Ask, method: str) -> None:
+    response = web.Response(text="abc")
+    await ask(lambda: response, f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+
+    assert (response.body_length, response.output_length) == ((3, 3) if method == "GET" else (0, 0))
+
+
+async def test_subclass_takes_part_in_every_step(ask: Ask) -> None:
+    class Stamped(web.Response):
+        async def prepare(self, request: web.BaseRequest) -> Any:
+            self.headers["X-Stamp"] = "prepared"
+            return await super().prepare(request)
+
+    class Longer(Stamped):
+        async def write_eof(self, data: bytes = b"") -> None:
+            self.ended = True
+            await super().write_eof(data)
+
+    longer = Longer(text="abc")
+    assert (await ask(lambda: Stamped(text="abc"))).field("x-stamp") == "prepared"
+    assert (await ask(lambda: longer)).field("x-stamp") == "prepared"
+    assert longer.ended
+
+
 # Data of its own.
 
 KEY = ResponseKey("key", int)
@@ -1032,6 +1078,15 @@ async def test_content_length_of_a_response_is_the_bodys_whatever_its_field_says
 
     assert [value for name, value in answer.fields if name == "content-length"] == ["3"]
     assert answer.body == b"abc"
+
+
+@pytest.mark.parametrize("make", [web.Response, web.StreamResponse])
+@pytest.mark.parametrize("status", [200, 204, 304])
+@pytest.mark.parametrize("data", [GET, HEAD, GET_1_0])
+async def test_two_content_lengths_never_leave(ask: Ask, make: Any, status: int, data: bytes) -> None:
+    answer = await ask(lambda: make(status=status, headers=[("Content-Length", "0"), ("content-length", "7")]), data)
+
+    assert len([value for name, value in answer.fields if name == "content-length"]) == (status == 200)
 
 
 # Injection.
