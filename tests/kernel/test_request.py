@@ -565,12 +565,16 @@ async def test_too_large_by_its_content_length_is_refused_before_it_is_sent(serv
     assert "1000" in answer.text
 
 
-async def test_connection_goes_on_after_a_413_whose_body_is_sent(serve: Serve, connect: Connect) -> None:
+@pytest.mark.parametrize("make", [post, chunked])
+@pytest.mark.parametrize("size", [2000, 3_000_000])
+async def test_connection_goes_on_after_a_413_whose_body_is_sent(
+    serve: Serve, connect: Connect, make: Callable[[bytes], bytes], size: int
+) -> None:
     async def handler(request: web.BaseRequest) -> web.Response:
         return web.Response(text=str(len(await request.read())))
 
     client = await connect(await serve(handler, client_max_size=1000))
-    await client.send(post(b"x" * 2000) + post(b"y"))
+    await client.send(make(b"x" * size) + post(b"y"))
     answers = await client.read_answers(2)
 
     assert [answer.status for answer in answers] == [413, 200]
