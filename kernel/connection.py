@@ -103,7 +103,7 @@ class Service:
 
 
 def can_start_eagerly(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether a task can start at once, in the callback that makes it: Python 3.12, and nobody asked for a task factory."""
+    """Whether a task can start in the callback that makes it: Python 3.12, and nobody asked for a task factory."""
     return sys.version_info >= (3, 12) and loop.get_task_factory() is None
 
 
@@ -394,7 +394,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
             parser = self._parser = RequestParser(self._service.limits)
         parser.feed_data(data)
         if self._is_receiving:
-            self._receive()
+            self._receive(parser)
         elif self._request is None and not self._is_writing_paused:
             self._serve()
         if self._request is not None or self._is_writing_paused:
@@ -414,13 +414,14 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self._wake_gone()
         if self._upgraded is not None:
             return self._upgraded.eof_received()
-        if self._parser is not None:
-            self._parser.feed_eof()
+        parser = self._parser
+        if parser is not None:
+            parser.feed_eof()
             # What came before is still answered.
-            if not self._parser.buffered:
+            if not parser.buffered:
                 self.keep_alive = False
-        if self._is_receiving:
-            self._receive()
+            if self._is_receiving:
+                self._receive(parser)
         if self._service.handler_cancellation and self._task is not None:
             self._task.cancel()
         # Requests that wait until the peer has taken earlier answers are answered too.
@@ -520,7 +521,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self.is_simple = head.is_simple
         self.keep_alive = head.keep_alive and not service.is_stopping
         if head.has_body:
-            content = self._start_content(head)
+            content = self._start_content(parser, head)
             if self._error is not None:
                 self._refuse(self._error)
                 return
@@ -541,7 +542,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self._task = task
         task.add_done_callback(self._end_task)
 
-    def _start_content(self, head: RequestHead) -> StreamReader:
+    def _start_content(self, parser: RequestParser, head: RequestHead) -> StreamReader:
         """Receive what is here of a body, before its handler starts."""
         service = self._service
         content = self._content = StreamReader(self, service.read_bufsize)
@@ -550,7 +551,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self.deadline = service.now + service.deadlines.body_grace_seconds
         # It may have stopped for the requests before this one.
         self.resume_reading()
-        self._receive()
+        self._receive(parser)
         if head.expect_continue and self._is_receiving:
             if service.sends_continue:
                 self.send_continue()
@@ -563,12 +564,9 @@ class Connection(AbstractConnection, asyncio.Protocol):
     def _may_keep_alive(self) -> bool:
         return not self._service.is_stopping and not self._has_eof and self._error is None
 
-    def _receive(self) -> None:
+    def _receive(self, parser: RequestParser) -> None:
         """Hand on what has come of the body. Each byte buys the peer time: the least rate is a leaking bucket."""
         service = self._service
-        parser = self._parser
-        if parser is None:
-            return
         try:
             while True:
                 event = parser.next_event()
@@ -591,10 +589,9 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self.deadline = NEVER
         if content is not None:
             content.feed_eof()
-        elif self._request is None:
-            self.deadline = service.now + service.deadlines.keepalive_seconds
-            if self._out is None:
-                self._serve()
+        else:  # the handler has left it and ended
+            self.deadline = service.now + service.keepalive_seconds
+            self._serve()
 
     def _break_body(self, error: RemoteProtocolError) -> None:
         """The body can't be received any more: whoever reads it gets an error, and the connection ends."""
@@ -631,7 +628,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
             except AttributeError:
                 raise self._make_type_error(request, response) from None
             data = render(request)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001  # however a handler ends, its peer is answered
             # A class has the method, but is no response.
             error = self._make_type_error(request, response) if isinstance(response, type) else exc
             response = self._make_response(request, error)
@@ -693,23 +690,18 @@ class Connection(AbstractConnection, asyncio.Protocol):
     def _render_error(self, error: BaseException, request: BaseRequest | None) -> Response:
         try:
             return self._service.slots.render_error(error, request)
-        except Exception as exc:  # noqa: BLE001  # a plugin may raise anything
+        except Exception as exc:  # a plugin may raise anything
             self._service.logger.error("Error rendering %r", error, exc_info=exc)
             return _render_plainly(error, request)
 
     async def _send(self, request: BaseRequest, response: StreamResponse) -> StreamResponse | None:
         """Send a response step by step; what was sent at last, or None where the connection has to end."""
         try:
-            await self._send_steps(request, response)
-        except BaseException as exc:
+            await response.prepare(request)
+            await response.write_eof()
+        except BaseException as exc:  # noqa: BLE001  # however a handler ends, its peer is answered
             return self._send_instead(request, exc)
         return response
-
-    async def _send_steps(self, request: BaseRequest, response: StreamResponse) -> None:
-        if request.response is not None and request.response is not response:
-            raise RuntimeError(f"{request!r} was being answered by {request.response!r} when its handler gave {response!r}")
-        await response.prepare(request)
-        await response.write_eof()
 
     def _send_instead(self, request: BaseRequest, exc: BaseException) -> StreamResponse | None:
         """Send an error where nothing has been sent yet."""
@@ -720,10 +712,14 @@ class Connection(AbstractConnection, asyncio.Protocol):
         prepare_response, self.prepare_response = self.prepare_response, None
         try:
             data = response.render(request)
+            if data is None:
+                raise TypeError(f"{response!r} takes several steps to send, where one is left")
+        except Exception as error:  # what a plugin has made may be anything
+            self._service.logger.error("Error sending %r", response, exc_info=error)
+            response = _render_plainly(error, request)
+            data = response.render(request) or b""
         finally:
             self.prepare_response = prepare_response
-        if data is None:
-            return None
         self.send(data)
         return response
 
@@ -779,7 +775,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         response = self._render_error(error, None)
         try:
             data = self._serialize_refusal(response)
-        except Exception as exc:  # noqa: BLE001  # what a plugin renders may be anything
+        except Exception as exc:  # what a plugin renders may be anything
             self._service.logger.error("Error sending %r", response, exc_info=exc)
             response = _render_plainly(error, None)
             data = self._serialize_refusal(response)

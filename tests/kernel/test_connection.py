@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import socket
+import subprocess
 import sys
 import tracemalloc
 from typing import Any
@@ -221,6 +222,20 @@ async def test_the_expect_handler_of_a_route_decides(serve: Serve, connect: Conn
     assert (await allowed.read_answer()).text == "body"
 
 
+async def test_an_expect_handler_may_send_100_by_itself(serve: Serve, connect: Connect) -> None:
+    async def on_expect(request: Any) -> None:
+        request.connection.send_continue()
+        request.connection.send_continue()
+
+    app = make_routed_app()
+    app.router.add_post("/", echo, expect_handler=on_expect)
+    client = await connect(await serve(app))
+    await client.send(EXPECT)
+    assert (await client.read_answer()).status == 100
+    await client.send("body")
+    assert (await client.read_answer()).text == "body"
+
+
 async def test_an_expect_handler_that_raises_an_answer_refuses(serve: Serve, connect: Connect) -> None:
     async def on_expect(request: Any) -> None:
         raise HTTPBadRequest
@@ -278,17 +293,20 @@ async def test_a_peer_that_closed_its_sending_side_gets_its_answer(serve: Serve,
     assert await client.is_closed(5)
 
 
-async def test_all_requests_sent_before_a_half_close_are_answered(serve: Serve, connect: Connect) -> None:
+@pytest.mark.parametrize("rest", ["", "\r\n", "GET / HT"])
+async def test_all_requests_sent_before_a_half_close_are_answered(serve: Serve, connect: Connect, rest: str) -> None:
     async def handler(request: Any) -> Response:
         await asyncio.sleep(0.02)
         return Response(text=request.path)
 
     client = await connect(await serve(handler))
-    await client.send("".join(f"GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n" for number in range(3)))
+    await client.send("".join(f"GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n" for number in range(3)) + rest)
     client.send_eof()
     answers = await client.read_answers(3)
     assert [answer.text for answer in answers] == ["/0", "/1", "/2"]
-    assert [answer.field("connection") for answer in answers] == [None, None, "close"]
+    assert [answer.field("connection") for answer in answers] == [None, None, None if rest else "close"]
+    if rest == "GET / HT":
+        assert (await client.read_answer()).status == 400
     assert await client.is_closed(5)
 
 
@@ -497,6 +515,43 @@ async def test_a_handler_that_isnt_async_is_a_500(
 ) -> None:
     client = await connect(await serve(lambda request: Response()))
     assert (await client.get()).status == 500
+
+
+async def test_a_body_that_is_malformed_from_the_start_reaches_no_handler(serve: Serve, connect: Connect) -> None:
+    seen: list[str] = []
+
+    async def handler(request: Any) -> Response:
+        seen.append(request.path)
+        return Response()
+
+    client = await connect(await serve(handler))
+    await client.send(
+        "GET /good HTTP/1.1\r\nHost: a\r\n\r\n"
+        "POST /bad HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nwhat?\r\n"
+    )
+    assert [answer.status for answer in await client.read_answers(2)] == [200, 400]
+    assert await client.is_closed(5)
+    assert seen == ["/good"]
+
+
+def test_a_handler_may_end_the_program() -> None:
+    program = """
+import asyncio, socket
+from corelet.server import Server
+
+async def handler(request):
+    raise SystemExit(3)
+
+async def main():
+    server = await asyncio.get_running_loop().create_server(Server(handler), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+    await reader.read()
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+    assert done.returncode == 3, done.stderr
 
 
 async def test_a_response_that_cannot_be_sent_is_a_500(

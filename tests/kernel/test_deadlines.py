@@ -33,6 +33,16 @@ def start(request: pytest.FixtureRequest, serve: Serve) -> Start:
     return start_one
 
 
+@pytest.fixture
+def start_server(serve: Serve) -> Start:
+    """Serve a handler by a bare server."""
+
+    async def start_one(handler: Any, **deadlines: float) -> Served:
+        return await serve(handler, deadlines=Deadlines(**deadlines))
+
+    return start_one
+
+
 async def hello(request: Any) -> Response:
     return Response(text="hello")
 
@@ -72,8 +82,8 @@ async def test_a_head_that_trickles_in_is_refused(start: Start, connect: Connect
     assert 0.4 < seconds < 2.5
 
 
-async def test_a_later_head_that_trickles_in_is_refused_too(start: Start, connect: Connect) -> None:
-    client = await connect(await start(hello, head_seconds=1, keepalive_seconds=30))
+async def test_a_later_head_that_trickles_in_is_refused_too(start_server: Start, connect: Connect) -> None:
+    client = await connect(await start_server(hello, head_seconds=1, keepalive_seconds=30))
     assert (await client.get()).status == 200
     await client.send("GET /")
     seconds, data = await measure_end(client)
@@ -81,8 +91,8 @@ async def test_a_later_head_that_trickles_in_is_refused_too(start: Start, connec
     assert 0.4 < seconds < 2.5
 
 
-async def test_the_time_of_a_later_head_begins_with_its_first_byte(start: Start, connect: Connect) -> None:
-    client = await connect(await start(hello, head_seconds=1, keepalive_seconds=30))
+async def test_the_time_of_a_later_head_begins_with_its_first_byte(start_server: Start, connect: Connect) -> None:
+    client = await connect(await start_server(hello, head_seconds=1, keepalive_seconds=30))
     assert (await client.get()).status == 200
     await asyncio.sleep(1.8)
     assert (await client.get()).status == 200
@@ -96,15 +106,15 @@ async def test_an_idle_connection_is_closed_without_a_word(start: Start, connect
     assert 0.4 < seconds < 2.5
 
 
-async def test_each_request_buys_an_idle_connection_its_time_again(start: Start, connect: Connect) -> None:
-    client = await connect(await start(hello, keepalive_seconds=1.2))
+async def test_each_request_buys_an_idle_connection_its_time_again(start_server: Start, connect: Connect) -> None:
+    client = await connect(await start_server(hello, keepalive_seconds=1.2))
     for _ in range(6):
         assert (await client.get()).status == 200
         await asyncio.sleep(0.4)
 
 
-async def test_an_idle_connection_after_an_upgrade_nobody_took_is_closed(start: Start, connect: Connect) -> None:
-    client = await connect(await start(hello, keepalive_seconds=1))
+async def test_an_idle_connection_after_an_upgrade_nobody_took_is_closed(start_server: Start, connect: Connect) -> None:
+    client = await connect(await start_server(hello, keepalive_seconds=1))
     assert (await client.get(fields="Connection: Upgrade\r\nUpgrade: h2c\r\n")).status == 200
     seconds, data = await measure_end(client)
     assert data == b""
@@ -120,8 +130,8 @@ async def test_a_body_that_stops_is_refused(start: Start, connect: Connect) -> N
     assert 0.4 < seconds < 2.5
 
 
-async def test_a_body_that_trickles_in_is_refused(start: Start, connect: Connect) -> None:
-    client = await connect(await start(read_body, body_grace_seconds=1, body_bytes_per_second=1000))
+async def test_a_body_that_trickles_in_is_refused(start_server: Start, connect: Connect) -> None:
+    client = await connect(await start_server(read_body, body_grace_seconds=1, body_bytes_per_second=1000))
 
     async def trickle() -> None:
         client.writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -136,8 +146,8 @@ async def test_a_body_that_trickles_in_is_refused(start: Start, connect: Connect
     assert 0.4 < seconds < 2.8
 
 
-async def test_a_body_that_is_fast_enough_lives_on(start: Start, connect: Connect) -> None:
-    client = await connect(await start(read_body, body_grace_seconds=1, body_bytes_per_second=1000))
+async def test_a_body_that_is_fast_enough_lives_on(start_server: Start, connect: Connect) -> None:
+    client = await connect(await start_server(read_body, body_grace_seconds=1, body_bytes_per_second=1000))
     await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12000\r\n\r\n")
     for _ in range(15):
         await client.send("x" * 800)
@@ -145,12 +155,12 @@ async def test_a_body_that_is_fast_enough_lives_on(start: Start, connect: Connec
     assert (await client.read_answer()).text == "12000"
 
 
-async def test_a_handler_that_never_reads_a_slow_body_may_answer(start: Start, connect: Connect) -> None:
+async def test_a_handler_that_never_reads_a_slow_body_may_answer(start_server: Start, connect: Connect) -> None:
     async def handler(request: Any) -> Response:
         await asyncio.sleep(2.2)
         return Response(text="done")
 
-    client = await connect(await start(handler, body_grace_seconds=0.6))
+    client = await connect(await start_server(handler, body_grace_seconds=0.6))
     await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")
     answer = await client.read_answer()
     assert (answer.text, answer.field("connection")) == ("done", "close")
@@ -158,13 +168,13 @@ async def test_a_handler_that_never_reads_a_slow_body_may_answer(start: Start, c
 
 
 @pytest.mark.parametrize("kind", ["whole", "buffer full"])
-async def test_a_peer_isnt_punished_for_a_handler_that_is_slow(start: Start, connect: Connect, kind: str) -> None:
+async def test_a_peer_isnt_punished_for_a_slow_handler(start_server: Start, connect: Connect, kind: str) -> None:
     async def handler(request: Any) -> Response:
         await asyncio.sleep(2.2)
         return Response(text=str(len(await request.content.read())))
 
     size = 1000 if kind == "whole" else 16 * MIB
-    client = await connect(await start(handler, body_grace_seconds=0.6))
+    client = await connect(await start_server(handler, body_grace_seconds=0.6))
     sending = asyncio.create_task(
         client.send(f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size)
     )
@@ -181,8 +191,8 @@ async def test_the_rest_of_an_unread_body_has_a_time(start: Start, connect: Conn
     assert 0.4 < seconds < 2.5
 
 
-async def test_a_refused_peer_that_stays_is_ended_after_a_while(start: Start, connect: Connect) -> None:
-    served = await start(hello, linger_seconds=1)
+async def test_a_refused_peer_that_stays_is_ended_after_a_while(start_server: Start, connect: Connect) -> None:
+    served = await start_server(hello, linger_seconds=1)
     client = await connect(served)
     await client.send("what is this?\r\n\r\n")
     assert (await client.read_answer()).status == 400
@@ -218,14 +228,14 @@ async def test_a_peer_that_takes_no_byte_is_ended(start: Start, connect: Connect
     client.writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * (1000 if kind == "small answers" else 1))
     await asyncio.sleep(0.3)
     assert served.server.connections
-    while served.server.connections and loop.time() - started < 8:
+    while served.server.connections and loop.time() - started < 8:  # noqa: ASYNC110 -- ends have no event
         await asyncio.sleep(0.02)
     assert 0.6 < loop.time() - started < 3.5
     client.abort()
 
 
 @pytest.mark.parametrize("kind", ["stream", "body"])
-async def test_a_reader_that_is_slow_but_steady_lives_on(start: Start, connect: Connect, kind: str) -> None:
+async def test_a_reader_that_is_slow_but_steady_lives_on(start_server: Start, connect: Connect, kind: str) -> None:
     size = 24 * MIB
 
     async def handler(request: Any) -> StreamResponse:
@@ -238,7 +248,7 @@ async def test_a_reader_that_is_slow_but_steady_lives_on(start: Start, connect: 
         return response
 
     deadlines = {"write_seconds": 1.0, "keepalive_seconds": 0.5, "head_seconds": 0.5, "linger_seconds": 0.5}
-    client = await connect(await start(handler, **deadlines), limit=65536)
+    client = await connect(await start_server(handler, **deadlines), limit=65536)
     await client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     read = 0
     for _ in range(14):
@@ -248,7 +258,7 @@ async def test_a_reader_that_is_slow_but_steady_lives_on(start: Start, connect: 
     assert read > size
 
 
-async def test_a_closing_connection_whose_peer_takes_no_byte_is_ended(start: Start, connect: Connect) -> None:
+async def test_a_closing_connection_whose_peer_takes_no_byte_is_ended(start_server: Start, connect: Connect) -> None:
     import os
 
     async def handler(request: Any) -> Response:
@@ -256,7 +266,7 @@ async def test_a_closing_connection_whose_peer_takes_no_byte_is_ended(start: Sta
             own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return Response(body=b"x" * 60_000)
 
-    served = await start(handler, write_seconds=1)
+    served = await start_server(handler, write_seconds=1)
     loop = asyncio.get_running_loop()
     with socket.socket() as sock:
         sock.setblocking(False)
@@ -266,12 +276,12 @@ async def test_a_closing_connection_whose_peer_takes_no_byte_is_ended(start: Sta
         await loop.sock_sendall(sock, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         await asyncio.sleep(0.3)
         assert served.server.connections
-        while served.server.connections and loop.time() - started < 8:
+        while served.server.connections and loop.time() - started < 8:  # noqa: ASYNC110 -- ends have no event
             await asyncio.sleep(0.02)
         assert 0.6 < loop.time() - started < 3
 
 
-async def test_an_upgraded_connection_has_no_deadline_but_for_writing(start: Start, connect: Connect) -> None:
+async def test_an_upgraded_connection_has_no_deadline_but_for_writing(start_server: Start, connect: Connect) -> None:
     ended = asyncio.Event()
 
     class Echo(asyncio.Protocol):
@@ -292,7 +302,7 @@ async def test_an_upgraded_connection_has_no_deadline_but_for_writing(start: Sta
         return response
 
     short = dict.fromkeys(("head_seconds", "keepalive_seconds", "body_grace_seconds", "linger_seconds"), 0.3)
-    client = await connect(await start(handler, **short))
+    client = await connect(await start_server(handler, **short))
     assert (await client.get(fields="Connection: Upgrade\r\nUpgrade: echo\r\n")).status == 101
     await asyncio.sleep(1.6)
     await client.send("still here")
@@ -306,9 +316,11 @@ async def test_a_thousand_trickling_connections_are_gone_and_others_served_meanw
     served = await serve(hello, deadlines=Deadlines(head_seconds=2))
     loop = asyncio.get_running_loop()
     opened: list[socket.socket] = []
+    connected: list[socket.socket] = []
 
     async def trickle(sock: socket.socket) -> None:
         await loop.sock_connect(sock, (served.host, served.port))
+        connected.append(sock)
         for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX: xxxxxxxxxxxxxxxxxxxx":
             try:
                 sock.send(bytes([byte]))
@@ -327,7 +339,7 @@ async def test_a_thousand_trickling_connections_are_gone_and_others_served_meanw
     count = 1000
     tasks = [asyncio.create_task(trickle(open_socket())) for _ in range(count)]
     try:
-        while len(served.server.connections) < count:
+        while len(connected) < count:  # noqa: ASYNC110 -- likewise
             await asyncio.sleep(0.02)
         started = loop.time()
         client = RawClient(*await asyncio.open_connection(served.host, served.port))

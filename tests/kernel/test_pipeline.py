@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from corelet.abc import AbstractAccessLogger, ContentCoding, FormReader, Instrument
+from corelet.abc import (
+    AbstractAccessLogger,
+    AbstractMatchInfo,
+    AbstractRouter,
+    ContentCoding,
+    FormReader,
+    Instrument,
+)
 from corelet.app import Application
 from corelet.errors import PluginConflictError, RemoteProtocolError
 from corelet.exceptions import HTTPForbidden, HTTPNotFound
@@ -207,7 +214,7 @@ async def test_a_signal_may_refuse_a_response_by_an_answer_of_its_own(serve: Ser
     assert [(await client.get()).status for _ in range(2)] == [403, 403]
 
 
-async def test_an_answer_that_is_raised_again_and_again_by_a_signal_is_a_logged_end(
+async def test_an_answer_that_a_signal_raises_again_and_again_is_a_500(
     serve: Serve, connect: Connect, expect_error_log: list[Any]
 ) -> None:
     always_the_same = HTTPForbidden()
@@ -218,11 +225,25 @@ async def test_an_answer_that_is_raised_again_and_again_by_a_signal_is_a_logged_
     app = Application(handler=hello, plugins=[])
     app.on_response_prepare.append(refuse)
     client = await connect(await serve(app))
-    assert (await client.get()).status == 403
-    await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    data = await client.read_until_quiet(1)
-    assert not data or data.startswith(b"HTTP/1.1 500 ")
+    assert [(await client.get()).status for _ in range(3)] == [403, 500, 500]
     assert "used once" in str(expect_error_log[0].exc_info[1])
+
+
+async def test_a_long_rendering_of_what_failed_before_a_head_gives_way_to_a_short_one(
+    serve: Serve, connect: Connect, expect_error_log: list[Any]
+) -> None:
+    async def fail(request: Any, response: Any) -> None:
+        raise LookupError("in the signal")
+
+    def render(error: BaseException, request: Any) -> Response:
+        return Response(status=500, body=b"x" * 200_000)
+
+    app = Application(handler=hello, plugins=[make_plugin(make_error_renderer=lambda app: render)])
+    app.on_response_prepare.append(fail)
+    client = await connect(await serve(app))
+    for _ in range(2):
+        answer = await client.get()
+        assert (answer.status, answer.text) == (500, "500: Internal Server Error")
 
 
 async def test_nothing_runs_before_a_head_where_nothing_was_registered(serve: Serve) -> None:
@@ -230,6 +251,87 @@ async def test_nothing_runs_before_a_head_where_nothing_was_registered(serve: Se
     await app.startup()
     assert app.pipeline.prepare_response is None
     await app.cleanup()
+
+
+# Routers of other makers, and applications within applications.
+
+
+class Router(AbstractRouter):
+    """Finds what a test tells it, by path; some of it only after a wait."""
+
+    def __init__(self, matches: dict[str, Any]) -> None:
+        super().__init__()
+        self.matches = matches
+
+    async def resolve(self, request: Any) -> Any:
+        await asyncio.sleep(0)
+        return Match(*self.matches[request.path])
+
+
+class Match(AbstractMatchInfo):
+    """A match of one route."""
+
+    apps: tuple[Any, ...] = ()
+    route: Any = None
+    handler: Any = None
+    current_app: Any = None
+    expect_handler = None
+    http_exception = None
+
+    def __init__(self, route: Any, handler: Any, *apps: Any) -> None:
+        self.route = route
+        self.handler = handler
+        self.apps = apps
+        self.current_app = apps[-1]
+
+    def get_info(self) -> dict[str, Any]:
+        return {}
+
+    def add_app(self, app: Any) -> None:
+        self.apps = (app, *self.apps)
+
+
+async def test_middlewares_of_each_application_on_the_way_know_theirs(serve: Serve, connect: Connect) -> None:
+    names: list[str] = []
+
+    async def note(request: Any, handler: Any) -> Any:
+        names.append(request.app["name"])
+        try:
+            return await handler(request)
+        finally:
+            names.append(request.app["name"])
+
+    async def show(request: Any) -> Response:
+        names.append(request.app["name"])
+        return Response(text=request.config_dict["name"] + request.config_dict["only outer"])
+
+    inner = Application(handler=hello, plugins=[], middlewares=[note])
+    matches: dict[str, Any] = {}
+    outer = Application(router=Router(matches), plugins=[], middlewares=[note])
+    matches["/inner"] = "a route", show, outer, inner
+    matches["/outer"] = "a route", show, outer
+    inner["name"], outer["name"], outer["only outer"] = "inner", "outer", "!"
+    client = await connect(await serve(outer))
+    for _ in range(2):
+        assert (await client.get("/inner")).text == "inner!"
+        assert names == ["outer", "inner", "inner", "inner", "outer"]
+        names.clear()
+        assert (await client.get("/outer")).text == "outer!"
+        assert names == ["outer", "outer", "outer"]
+        names.clear()
+
+
+async def test_a_route_that_a_router_finds_later_is_wrapped_once(serve: Serve, connect: Connect) -> None:
+    asked: list[Any] = []
+    matches: dict[str, Any] = {}
+    plugin = make_plugin(wrap_handler=lambda app, route: asked.append(route))
+    app = Application(router=Router(matches), plugins=[plugin])
+    matches["/late"] = "late route", hello, app
+    client = await connect(await serve(app))
+    assert asked == [None]
+    for _ in range(3):
+        assert (await client.get("/late")).text == "hello"
+    assert asked == [None, "late route"]
 
 
 # Handlers wrapped by plugins.
