@@ -767,6 +767,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
             self._break_body(RemoteProtocolError(f"the body came slower than {rate} bytes a second", _TOO_SLOW))
         elif self._is_receiving or self._parser is None or self._parser.is_idle:
             self._close(lingers=False)
+        elif not self._in_head:
+            self._serve()  # the next request is here, it only has not been looked at
         else:
             self._refuse(RemoteProtocolError(f"the head took longer than {deadlines.head_seconds} s", _TOO_SLOW))
 

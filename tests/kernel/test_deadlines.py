@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -119,6 +120,25 @@ async def test_an_idle_connection_after_an_upgrade_nobody_took_is_closed(start_s
     seconds, data = await measure_end(client)
     assert data == b""
     assert 0.4 < seconds < 2.5
+
+
+async def test_a_request_that_is_here_already_is_never_too_late(serve: Serve, connect: Connect) -> None:
+    may_end = asyncio.Event()
+
+    async def handler(request: Any) -> Response:
+        if request.path == "/block":
+            may_end.set()
+            time.sleep(0.7)  # noqa: ASYNC251  # holds the loop up, so that the timer comes with the other answer's end
+        elif request.path == "/wait":
+            await may_end.wait()
+        return Response(text=request.path)
+
+    served = await serve(handler, deadlines=Deadlines(keepalive_seconds=0.1, head_seconds=0.1))
+    client, blocking = await connect(served), await connect(served)
+    await client.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\nGET /after HTTP/1.1\r\nHost: a\r\n\r\n")
+    await asyncio.sleep(0.05)
+    await blocking.send("GET /block HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert [answer.text for answer in await client.read_answers(2)] == ["/wait", "/after"]
 
 
 async def test_a_body_that_stops_is_refused(start: Start, connect: Connect) -> None:
