@@ -135,28 +135,18 @@ async def _serve(
 def _run_to_the_end(loop: asyncio.AbstractEventLoop, serving: asyncio.Task[None]) -> None:
     """Run the task; each signal cancels what it waits for: first the serving, then the waiting for answers."""
     is_stopping = False
-
-    def stop_loop(task: asyncio.Task[None]) -> None:
-        loop.stop()
-
-    serving.add_done_callback(stop_loop)
-    try:
-        while not serving.done():
-            try:
-                loop.run_forever()
-            except (GracefulExit, KeyboardInterrupt):
-                is_stopping = True
-                serving.cancel()
-    finally:
-        # Another SystemExit leaves the task to the clean-up of the loop.
-        serving.remove_done_callback(stop_loop)
-    try:
-        serving.result()
-    except (GracefulExit, KeyboardInterrupt):
-        return
-    except asyncio.CancelledError:
-        if not is_stopping:
-            raise
+    while not serving.done():
+        try:
+            loop.run_until_complete(serving)
+        except (GracefulExit, KeyboardInterrupt):
+            is_stopping = True
+            serving.cancel()
+        except asyncio.CancelledError:
+            if not is_stopping:
+                raise
+    # What stopped it may be its own: a start-up that asks for it. Asked for here, it is no exception that nobody saw.
+    if not serving.cancelled():
+        serving.exception()
 
 
 def _show_access_log(logger: logging.Logger) -> None:
