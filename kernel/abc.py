@@ -294,7 +294,15 @@ class AbstractConnection(ABC):
 
     # Instances have these in slots of their own, which a base can't declare without taking them.
     if TYPE_CHECKING:
-        __slots__ = ("app", "automatic_fields", "client_max_fields", "client_max_size", "is_simple", "keep_alive", "prepare_response")
+        __slots__ = (
+            "app",
+            "automatic_fields",
+            "client_max_fields",
+            "client_max_size",
+            "is_simple",
+            "keep_alive",
+            "prepare_response",
+        )
     else:
         __slots__ = ()
 

@@ -59,9 +59,7 @@ _STARTED: Final = Stage.STARTED
 _ENDED: Final = Stage.ENDED
 
 _PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
-_STATUS_LINES: Final = {
-    status: make_status_line(HttpVersion11, status, phrase) for status, phrase in _PHRASES.items()
-}
+_STATUS_LINES: Final = {status: make_status_line(HttpVersion11, status, phrase) for status, phrase in _PHRASES.items()}
 #: RFC 9112 section 6.3: 1xx, 204 and 304 end with the head. RFC 9110 section 15.3.6: 205 has an empty body.
 _STATUSES_WITH_BODY: Final = frozenset(range(200, 1000)) - {204, 205, 304}
 _PLAIN_STATUSES: Final = _STATUSES_WITH_BODY.intersection(_STATUS_LINES)
@@ -116,9 +114,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     _writer: BodyWriter | None = None
     _has_automatic_fields: bool = False
 
-    def __init__(
-        self, *, status: int = 200, reason: str | None = None, headers: Headers | None = None
-    ) -> None:
+    def __init__(self, *, status: int = 200, reason: str | None = None, headers: Headers | None = None) -> None:
         self._stage = _NEW
         self._is_plain = True
         self._status = 200
@@ -403,9 +399,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         """Whether :meth:`enable_compression` was called."""
         return self._coding is not False
 
-    def enable_compression(
-        self, force: bool | str | ContentCoding | None = None, strategy: int | None = None
-    ) -> None:
+    def enable_compression(self, force: bool | str | ContentCoding | None = None, strategy: int | None = None) -> None:
         """Code the body by a content coding that the peer accepts.
 
         Args:

@@ -41,7 +41,7 @@ __all__ = (
     "check_field",
     "make_chunk_line",
     "make_status_line",
-    "serialize_request_head",
     "serialize_plain_response",
+    "serialize_request_head",
     "serialize_response_head",
 )

@@ -510,9 +510,7 @@ async def test_a_handler_that_returns_no_response_is_a_500(
     assert repr(given) in str(expect_error_log[0].exc_info[1])
 
 
-async def test_a_handler_that_isnt_async_is_a_500(
-    serve: Serve, connect: Connect, expect_error_log: list[Any]
-) -> None:
+async def test_a_handler_that_isnt_async_is_a_500(serve: Serve, connect: Connect, expect_error_log: list[Any]) -> None:
     client = await connect(await serve(lambda request: Response()))
     assert (await client.get()).status == 500
 
@@ -1009,9 +1007,7 @@ async def test_a_reader_of_a_body_is_woken_when_its_peer_leaves(serve: Serve, co
 # What is held.
 
 
-async def test_a_handler_that_writes_without_ever_waiting_is_held_to_the_buffer(
-    serve: Serve, connect: Connect
-) -> None:
+async def test_a_handler_that_writes_without_ever_waiting_is_held_to_the_buffer(serve: Serve, connect: Connect) -> None:
     sizes: list[int] = []
 
     async def handler(request: Any) -> StreamResponse:

@@ -304,9 +304,7 @@ async def test_the_connection_closes_when_the_handler_fails(
 
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.3"])
-async def test_an_upgrade_that_nobody_takes_keeps_the_connection(
-    serve: Serve, connect: Connect, protocol: str
-) -> None:
+async def test_an_upgrade_that_nobody_takes_keeps_the_connection(serve: Serve, connect: Connect, protocol: str) -> None:
     async def handler(request: Any) -> Response:
         await asyncio.sleep(0.01 if request.path == "/waits" else 0)
         return Response(text=request.path + await request.text())
