@@ -107,6 +107,10 @@ def can_start_eagerly(loop: asyncio.AbstractEventLoop) -> bool:
     return sys.version_info >= (3, 12) and loop.get_task_factory() is None
 
 
+def _raise(exc: BaseException) -> None:
+    raise exc
+
+
 def _probe_silence(sock: Any) -> None:
     """Have the system find out that a peer is gone which sends no more."""
     if sock is not None and sock.family in _INTERNET:
@@ -533,12 +537,19 @@ class Connection(AbstractConnection, asyncio.Protocol):
         request = self._request = service.request_factory(head, content, self)
         if service.request_started is not None:
             service.request_started(request)
-        if service.starts_eagerly:
-            task = asyncio.Task(self._answer(request), loop=self._loop, eager_start=True)  # type: ignore[call-arg]  # 3.12
-            if self._request is None:
-                return  # type: ignore[unreachable]  # the task has run in the line above
-        else:
-            task = self._loop.create_task(self._answer(request))
+        try:
+            if service.starts_eagerly:
+                task = asyncio.Task(self._answer(request), loop=self._loop, eager_start=True)  # type: ignore[call-arg]  # 3.12
+            else:
+                task = self._loop.create_task(self._answer(request))
+        except (SystemExit, KeyboardInterrupt) as exc:
+            # A handler asks to stop. Raised in this callback it ends asyncio's loop with the connection left at work;
+            # uvloop takes it for an error of the protocol and goes on.
+            self.abort()
+            self._loop.call_soon(_raise, exc)
+            return
+        if self._request is None:
+            return  # type: ignore[unreachable]  # the task has run to its end, started eagerly
         self._task = task
         task.add_done_callback(self._end_task)
 
@@ -746,8 +757,9 @@ class Connection(AbstractConnection, asyncio.Protocol):
         """Go on after a handler that waited."""
         if task.cancelled():  # before its first step
             self.abort()
-        elif task.exception() is not None:
-            self._service.logger.error("Unhandled error of a connection", exc_info=task.exception())
+        elif (error := task.exception()) is not None:
+            if isinstance(error, Exception):  # what asks to stop has gone through the loop
+                self._service.logger.error("Unhandled error of a connection", exc_info=error)
             self.abort()
         elif self._parser is not None and self._request is None and not self._is_receiving:
             self._serve()

@@ -869,6 +869,25 @@ async def test_a_task_factory_of_the_loop_makes_the_tasks_of_handlers(serve: Ser
     assert made.count("Connection._answer") == 3
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_a_request_knows_its_task_also_where_a_task_factory_starts_it_eagerly(
+    serve: Serve, connect: Connect
+) -> None:
+    async def handler(request: Any) -> Response:
+        return Response(text=str(request.task is asyncio.current_task()))
+
+    def start_eagerly(loop: Any, coro: Any, **_: Any) -> Any:  # asyncio's own doesn't go with uvloop
+        return asyncio.Task(coro, loop=loop, eager_start=True)  # type: ignore[call-arg]  # 3.12
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(start_eagerly)
+    try:
+        client = await connect(await serve(handler))
+        assert [(await client.get()).text for _ in range(3)] == ["True"] * 3
+    finally:
+        loop.set_task_factory(None)
+
+
 @pytest.mark.parametrize("way", ["reset", "half-close"])
 async def test_a_handler_can_wait_for_its_peer_to_leave(serve: Serve, connect: Connect, way: str) -> None:
     noticed = asyncio.Event()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -95,6 +97,27 @@ def test_stops_gracefully_by(stop, port):
     host = Host(_nothing, stop)
     host.run(host="127.0.0.1", port=port)
     assert host.steps == ["started", "cleaned up"]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("error", [GracefulExit, KeyboardInterrupt])
+def test_a_handler_may_ask_to_stop(error, make_loop, waits, port):
+    async def stop(request: Any) -> Response:
+        if waits:
+            await asyncio.sleep(0)
+        raise error
+
+    async def act() -> None:
+        with contextlib.suppress(EOFError, ConnectionError):
+            await ask(asyncio.open_connection("127.0.0.1", port))
+
+    host = Host(act, lambda: None)
+    host.app.handler = stop
+    started = time.monotonic()
+    host.run(host="127.0.0.1", port=port, loop=make_loop())
+    assert host.steps == ["started", "cleaned up"]
+    assert time.monotonic() - started < 3
 
 
 def test_without_its_signal_handlers_ctrl_c_stops_it_too(port):
