@@ -88,38 +88,6 @@ _ATTRIBUTE_CHECKS: Final = {
 }
 
 
-def make_set_cookie(
-    name: str,
-    value: str,
-    *,
-    expires: str | None = None,
-    domain: str | None = None,
-    max_age: int | str | None = None,
-    path: str | None = "/",
-    secure: bool | None = None,
-    httponly: bool | None = None,
-    version: str | None = None,
-    samesite: str | None = None,
-    partitioned: bool | None = None,
-) -> str:
-    """Make the value of a Set-Cookie field; the arguments are those of :func:`make_morsel`."""
-    return format_morsel(
-        make_morsel(
-            name,
-            value,
-            expires=expires,
-            domain=domain,
-            max_age=max_age,
-            path=path,
-            secure=secure,
-            httponly=httponly,
-            version=version,
-            samesite=samesite,
-            partitioned=partitioned,
-        )
-    )
-
-
 def make_morsel(
     name: str,
     value: str,

@@ -7,7 +7,8 @@ collide, whatever their names: a key equals only itself.
 from __future__ import annotations
 
 import sys
-from typing import Generic, TypeVar, get_args
+from collections.abc import Iterator, MutableMapping
+from typing import Any, Generic, TypeVar, get_args, overload
 
 _T = TypeVar("_T")
 
@@ -75,6 +76,57 @@ class ResponseKey(BaseKey[_T]):
     """A key of a :class:`~corelet.web.StreamResponse`."""
 
     __slots__ = ()
+
+
+class DataMapping(MutableMapping["str | BaseKey[Any]", Any]):
+    """Data that middlewares, handlers and plugins leave on an object, by typed keys or strings.
+
+    A subclass has the attribute ``own_data``, None at first: most objects are never asked for any. Such an object is
+    true and equals only itself, whatever it holds.
+    """
+
+    __slots__ = ()
+
+    own_data: dict[Any, Any] | None
+
+    @overload
+    def __getitem__(self, key: BaseKey[_T]) -> _T: ...
+
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+
+    def __getitem__(self, key: str | BaseKey[Any]) -> Any:
+        if self.own_data is None:
+            raise KeyError(key)
+        return self.own_data[key]
+
+    @overload
+    def __setitem__(self, key: BaseKey[_T], value: _T) -> None: ...
+
+    @overload
+    def __setitem__(self, key: str, value: Any) -> None: ...
+
+    def __setitem__(self, key: str | BaseKey[Any], value: Any) -> None:
+        if self.own_data is None:
+            self.own_data = {}
+        self.own_data[key] = value
+
+    def __delitem__(self, key: str | BaseKey[Any]) -> None:
+        if self.own_data is None:
+            raise KeyError(key)
+        del self.own_data[key]
+
+    def __len__(self) -> int:
+        return 0 if self.own_data is None else len(self.own_data)
+
+    def __iter__(self) -> Iterator[str | BaseKey[Any]]:
+        return iter(() if self.own_data is None else self.own_data)
+
+    def __bool__(self) -> bool:
+        return True
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 def _find_calling_module() -> str:

@@ -11,7 +11,7 @@ import encodings.aliases
 import functools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -31,13 +31,14 @@ from .fields import (
     parse_range,
     parse_urlencoded,
 )
+from .keys import DataMapping
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from .abc import AbstractConnection, UpgradedProtocol
     from .hdrs import HttpVersion
-    from .keys import AppKey, RequestKey
+    from .keys import AppKey
     from .response import StreamResponse
     from .streams import StreamReader
     from .wire import RequestHead
@@ -76,7 +77,7 @@ class ChainMapProxy(Mapping["str | AppKey[Any]", Any]):
         return f"ChainMapProxy({', '.join(map(repr, self._maps))})"
 
 
-class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
+class BaseRequest(DataMapping):
     """One request as a handler sees it; also a mapping for data that middlewares leave for handlers.
 
     Args:
@@ -101,13 +102,13 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         "_rel_url",
         "_remote",
         "_scheme",
-        "_state",
         "connection",
         "content",
         "head",
         "match_path",
         "method",
         "origin",
+        "own_data",
         "response",
     )
 
@@ -135,7 +136,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         self.origin = None
         self.response = None
         # What is made when first asked for.
-        self._state: dict[Any, Any] | None = None
+        self.own_data: dict[Any, Any] | None = None
         self._headers: CIMultiDictProxy[str] | None = None
         self._rel_url: URL | None = None
         self._query: MultiDictProxy[str] | None = None
@@ -174,7 +175,7 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
             raise RuntimeError("clone() after the body was read: clone the request before that")
         new = copy.copy(self)
         new.origin = self if self.origin is None else self.origin
-        new._state = None if self._state is None else dict(self._state)
+        new.own_data = None if self.own_data is None else dict(self.own_data)
         if method is not _NOT_GIVEN:
             new.method = method
         if rel_url is not _NOT_GIVEN:
@@ -490,14 +491,18 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
             raise HTTPRequestEntityTooLarge(limit, self.head.content_length or 0)
         chunks: list[bytes] = []
         size = 0
-        while chunk := await self.content.readany():
-            chunks.append(chunk)
-            size += len(chunk)
-            if limit and size > limit:
-                error = HTTPRequestEntityTooLarge(limit, size)
-                # Who reads again gets no half of a body that looks like a whole one.
-                self.content.set_exception(error)
-                raise error
+        # Who reads again, after an error or a time-out, gets no half of a body that looks like a whole one.
+        try:
+            while chunk := await self.content.readany():
+                chunks.append(chunk)
+                size += len(chunk)
+                if limit and size > limit:
+                    error = HTTPRequestEntityTooLarge(limit, size)
+                    self.content.set_exception(error)
+                    raise error
+        except asyncio.CancelledError:
+            self.content.unread_data(b"".join(chunks))
+            raise
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def text(self) -> str:
@@ -579,35 +584,6 @@ class BaseRequest(MutableMapping["str | RequestKey[Any]", Any]):
         """Read the rest of the body and drop it."""
         while await self.content.readany():
             pass
-
-    # Data that middlewares leave for handlers.
-
-    def __getitem__(self, key: str | RequestKey[Any]) -> Any:
-        if self._state is None:
-            raise KeyError(key)
-        return self._state[key]
-
-    def __setitem__(self, key: str | RequestKey[Any], value: Any) -> None:
-        if self._state is None:
-            self._state = {}
-        self._state[key] = value
-
-    def __delitem__(self, key: str | RequestKey[Any]) -> None:
-        if self._state is None:
-            raise KeyError(key)
-        del self._state[key]
-
-    def __len__(self) -> int:
-        return 0 if self._state is None else len(self._state)
-
-    def __iter__(self) -> Iterator[str | RequestKey[Any]]:
-        return iter(() if self._state is None else self._state)
-
-    def __bool__(self) -> bool:
-        return True
-
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.head.target}>"

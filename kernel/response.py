@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
@@ -31,6 +31,7 @@ from .fields import (
     parse_quality_list,
 )
 from .hdrs import HttpVersion11
+from .keys import DataMapping
 from .payload import PAYLOAD_REGISTRY, Payload
 from .wire import check_field, make_status_line, serialize_plain_response, serialize_response_head
 from .writer import JOIN_BYTES, BodyWriter
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from .abc import ContentCoding as CodingPort
-    from .keys import ResponseKey
     from .request import BaseRequest
 
 #: What header fields may be given as.
@@ -79,7 +79,7 @@ class ContentCoding(enum.Enum):
     identity = "identity"
 
 
-class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
+class StreamResponse(DataMapping):
     """A response whose body is written piece by piece; also a mapping for data of its own.
 
     Call :meth:`prepare` with the request, :meth:`write` as often as needed, :meth:`write_eof`, and return it
@@ -109,7 +109,7 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
     _chunked: bool = False
     _coding: str | bool = False
     _cookies: SimpleCookie | None = None
-    _state: dict[Any, Any] | None = None
+    own_data: dict[Any, Any] | None = None
     _request: BaseRequest | None = None
     _writer: BodyWriter | None = None
     _has_automatic_fields: bool = False
@@ -150,7 +150,10 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
             RuntimeError: the head has been sent.
         """
         self._check_is_new("set_status()")
-        code = int(status)
+        try:
+            code = int(status)
+        except ValueError:
+            code = 0
         if not 100 <= code <= 999:
             raise ValueError(f"status is {status!r}, expected 100 to 999")
         if reason is not None:
@@ -626,35 +629,6 @@ class StreamResponse(MutableMapping["str | ResponseKey[Any]", Any]):
         self.headers[hdrs.CONTENT_ENCODING] = coding.name
         self.headers.popall(hdrs.CONTENT_LENGTH, None)
         return coding.make_encoder()
-
-    # Data of the response's own.
-
-    def __getitem__(self, key: str | ResponseKey[Any]) -> Any:
-        if self._state is None:
-            raise KeyError(key)
-        return self._state[key]
-
-    def __setitem__(self, key: str | ResponseKey[Any], value: Any) -> None:
-        if self._state is None:
-            self._state = {}
-        self._state[key] = value
-
-    def __delitem__(self, key: str | ResponseKey[Any]) -> None:
-        if self._state is None:
-            raise KeyError(key)
-        del self._state[key]
-
-    def __len__(self) -> int:
-        return 0 if self._state is None else len(self._state)
-
-    def __iter__(self) -> Iterator[str | ResponseKey[Any]]:
-        return iter(() if self._state is None else self._state)
-
-    def __bool__(self) -> bool:
-        return True
-
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._status} {self.reason} {self._stage.value}>"

@@ -15,12 +15,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from corelet.cookies import format_morsel, make_morsel, make_set_cookie, parse_cookie_header
+from corelet.cookies import format_morsel, make_morsel, parse_cookie_header
 
 NAMES = st.text("!#$%&'*+-.^_`|~09azAZ", min_size=1).filter(lambda name: name not in {"path", "domain"})
 VALUES = st.text(
     st.characters(blacklist_categories=["Cs"], blacklist_characters="\x7f", min_codepoint=0x20, max_codepoint=0xFFFF)
 )
+
+
+def make_field(name: str, value: str, **attributes: Any) -> str:
+    return format_morsel(make_morsel(name, value, **attributes))
 
 
 def ask_peer(value: str) -> dict[str, str]:
@@ -99,7 +103,7 @@ def test_cost_grows_with_length_and_no_faster(pattern: str) -> None:
 @given(NAMES, VALUES)
 @example("a", 'b c;é"\\,☃/=')
 def test_what_is_set_reads_back_by_us_and_by_the_standard_library(name: str, value: str) -> None:
-    pair = make_set_cookie(name, value, path=None)
+    pair = make_field(name, value, path=None)
     assert parse_cookie_header(pair) == {name: value}
     cookies = SimpleCookie(pair)
     if name[0] != "$":  # an attribute of RFC 2109 to http.cookies
@@ -108,23 +112,23 @@ def test_what_is_set_reads_back_by_us_and_by_the_standard_library(name: str, val
 
 @given(st.text("azAZ_-", min_size=1).filter(lambda n: n.lower() not in {"path", "domain", "secure"}), VALUES)
 def test_what_is_set_reads_back_by_the_peer(name: str, value: str) -> None:
-    assert ask_peer(make_set_cookie(name, value, path=None)) == {name: value}
+    assert ask_peer(make_field(name, value, path=None)) == {name: value}
 
 
 async def test_what_is_set_is_kept_and_sent_back_by_the_peers_jar() -> None:
     jar = aiohttp.CookieJar(unsafe=True)
     url = URL("http://127.0.0.1/x")
-    jar.update_cookies_from_headers([make_set_cookie("a", 'b "c"; d', path="/x", max_age=60, httponly=True)], url)
+    jar.update_cookies_from_headers([make_field("a", 'b "c"; d', path="/x", max_age=60, httponly=True)], url)
     sent = jar.filter_cookies(url).output(header="", sep=";").strip()
     assert parse_cookie_header(sent) == {"a": 'b "c"; d'}
 
 
 def test_a_plain_value_stands_without_quotes() -> None:
-    assert make_set_cookie("a", "b/c=d:e+f") == "a=b/c=d:e+f; Path=/"
+    assert make_field("a", "b/c=d:e+f") == "a=b/c=d:e+f; Path=/"
 
 
 def test_every_attribute_is_sent() -> None:
-    made = make_set_cookie(
+    made = make_field(
         "a",
         "b",
         expires="Thu, 01 Jan 1970 00:00:00 GMT",
@@ -144,7 +148,7 @@ def test_every_attribute_is_sent() -> None:
 
 
 def test_a_flag_that_is_false_is_not_sent() -> None:
-    assert make_set_cookie("a", "b", path=None, secure=False, httponly=False, partitioned=False) == "a=b"
+    assert make_field("a", "b", path=None, secure=False, httponly=False, partitioned=False) == "a=b"
 
 
 @pytest.mark.parametrize(
@@ -171,26 +175,26 @@ def test_a_flag_that_is_false_is_not_sent() -> None:
 def test_an_attribute_that_would_start_another_is_refused(attribute: dict[str, Any]) -> None:
     """a-013."""
     with pytest.raises(ValueError, match="cookie 'a': "):
-        make_set_cookie("a", "b", **attribute)
+        make_field("a", "b", **attribute)
 
 
 @pytest.mark.parametrize("value", ["b\r\nX: y", "b\n", "\0", "\x7f"])
 def test_a_control_character_in_a_value_is_refused(value: str) -> None:
     """a-014."""
     with pytest.raises(ValueError, match="control characters"):
-        make_set_cookie("a", value)
+        make_field("a", value)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a=b", "a;b", "a\r\nb", "é", '"a"'])
 def test_a_name_that_is_no_token_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is a token"):
-        make_set_cookie(name, "b")
+        make_field(name, "b")
 
 
 @pytest.mark.parametrize("name", ["path", "Domain", "secure"])
 def test_a_name_of_an_attribute_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="named like an attribute"):
-        make_set_cookie(name, "b")
+        make_field(name, "b")
 
 
 # Morsels
