@@ -333,7 +333,8 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
                 await step()
             except CleanupError as exc:
                 errors += exc.exceptions
-            except Exception as exc:  # noqa: BLE001  # raised by the caller, when all has ended
+            # A step that waits for a task which it has cancelled ends like this too.
+            except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001  # raised by the caller, when all has ended
                 errors.append(exc)
         return errors
 

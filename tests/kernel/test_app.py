@@ -284,6 +284,23 @@ async def test_each_step_of_a_clean_up_runs_though_another_fails(failing: str) -
     assert app.state is AppState.STOPPED
 
 
+async def test_each_step_of_a_clean_up_runs_though_one_waits_for_a_task_that_it_has_cancelled() -> None:
+    journal = Journal()
+    app = journal.make_app()
+
+    async def work_beside(app: Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(asyncio.sleep(30))
+        yield
+        task.cancel()
+        await task
+
+    app.cleanup_ctx.append(work_beside)
+    await app.startup()
+    with pytest.raises(asyncio.CancelledError):
+        await app.cleanup()
+    assert journal.lines == [*ALIVE, *GONE]
+
+
 async def test_several_failures_of_a_clean_up_are_raised_together() -> None:
     failing = ("-context 2", "-context 1", "cleanup 2", "-plugin 2")
     app = Journal(failing).make_app()
