@@ -428,11 +428,19 @@ class Connection(AbstractConnection, asyncio.Protocol):
                 self._receive(parser)
         if self._service.handler_cancellation and self._task is not None:
             self._task.cancel()
+        elif self._has_waiting_head():
+            self._serve()
         # Requests that wait until the peer has taken earlier answers are answered too.
         if self._request is None and not self._is_writing_paused:
             return None
         # A TLS transport can't be open in one direction.
         return transport.get_extra_info("sslcontext") is None
+
+    def _has_waiting_head(self) -> bool:
+        """Whether the next request is here, and its turn has not come since a handler has just ended."""
+        parser = self._parser
+        is_free = self._request is None and not self._is_receiving
+        return is_free and not self._in_head and parser is not None and not parser.is_idle
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End: wake everybody who waits for the peer."""
@@ -640,9 +648,9 @@ class Connection(AbstractConnection, asyncio.Protocol):
                 raise self._make_type_error(request, response) from None
             data = render(request)
         except BaseException as exc:  # noqa: BLE001  # however a handler ends, its peer is answered
-            # A class has the method, but is no response.
-            error = self._make_type_error(request, response) if isinstance(response, type) else exc
-            response = self._make_response(request, error)
+            # A class has the method, but is no response. No name of ours keeps the error: it holds this frame.
+            is_class = isinstance(response, type)
+            response = self._make_response(request, self._make_type_error(request, response) if is_class else exc)
         if data is not None:
             if self._out is not None:
                 self._out.append(data)
@@ -680,6 +688,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
             return None
         begun = request.response
         if begun is None and isinstance(exc, HTTPException):
+            # It lives on as a response; the frames that it came through hold the request, which holds it.
+            exc.__traceback__ = exc.__context__ = exc.__cause__ = None
             return exc
         if self._error is not None and isinstance(exc, RequestPayloadError):
             exc = self._error
@@ -749,9 +759,15 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     def _drop_rest(self) -> None:
         """Read the rest of a body that its handler left, within bounds, so that the next request can be read."""
-        self._content = None
+        self._abandon_content()
         self.resume_reading()
         self.deadline = self._service.now + self._service.deadlines.linger_seconds
+
+    def _abandon_content(self) -> None:
+        """Receive no more for the handler's sake; what it has left behind to read the body gets an error."""
+        content, self._content = self._content, None
+        if content is not None:
+            content.set_exception(RequestPayloadError("the handler has ended before the whole body was here"))
 
     def _end_task(self, task: asyncio.Task[Any]) -> None:
         """Go on after a handler that waited."""
@@ -820,9 +836,9 @@ class Connection(AbstractConnection, asyncio.Protocol):
                 # Who was too slow has had its time.
                 lingers = self._error.status_hint != _TOO_SLOW
         self._parser = None
-        self._content = None
         self._is_receiving = False
         self._is_deaf = True
+        self._abandon_content()
         self._uncork()
         if self._has_unsent():
             self._watch_writing()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import logging
 import os
 import socket
 import subprocess
 import sys
 import tracemalloc
+import weakref
 from typing import Any
 
 import aiohttp
@@ -909,6 +911,31 @@ async def test_a_handler_can_wait_for_its_peer_to_leave(serve: Serve, connect: C
     await asyncio.wait_for(noticed.wait(), 5)
 
 
+@pytest.mark.parametrize("error", [HTTPNotFound, OSError])
+async def test_a_request_whose_handler_raises_is_gone_without_the_collectors_help(
+    serve: Serve, connect: Connect, error: type[Exception]
+) -> None:
+    requests = []
+
+    async def handler(request: Any) -> Response:
+        requests.append(weakref.ref(request))
+        try:
+            raise KeyError
+        except KeyError:
+            raise error  # noqa: B904 -- as applications do
+
+    silent = logging.getLogger("silent")
+    silent.disabled = True  # pytest keeps what is logged
+    client = await connect(await serve(handler, logger=silent))
+    gc.disable()
+    try:
+        await client.get()
+        await client.get()
+        assert [request() for request in requests] == [None, None]
+    finally:
+        gc.enable()
+
+
 async def test_waiting_for_a_peer_to_leave_again_and_again_holds_nothing(serve: Serve, connect: Connect) -> None:
     async def handler(request: Any) -> Response:
         for _ in range(200):
@@ -1162,3 +1189,67 @@ async def test_a_request_knows_its_task_also_after_it_has_waited(serve: Serve, c
 
     client = await connect(await serve(handler))
     assert (await client.get()).status == 200
+
+
+@pytest.mark.parametrize("field", ["", "Connection: close\r\n"], ids=["kept", "closed"])
+async def test_who_still_reads_a_body_when_its_handler_has_ended_gets_an_error(
+    serve: Serve, connect: Connect, field: str
+) -> None:
+    readers = []
+
+    async def handler(request: Any) -> Response:
+        readers.append(asyncio.ensure_future(request.read()))
+        await asyncio.sleep(0)
+        return Response(text="done")
+
+    client = await connect(await serve(handler))
+    await client.send(f"POST / HTTP/1.1\r\nHost: a\r\n{field}Content-Length: 4\r\n\r\nab")
+    assert (await client.read_answer()).text == "done"
+    with pytest.raises(RequestPayloadError, match="handler has ended"):
+        await asyncio.wait_for(readers[0], 5)
+
+
+async def test_a_body_whose_reading_was_given_up_is_whole_for_the_next_one(serve: Serve, connect: Connect) -> None:
+    given_up = asyncio.Event()
+
+    async def handler(request: Any) -> Response:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(request.read(), 0.05)
+        given_up.set()
+        return Response(body=await request.read())
+
+    client = await connect(await serve(handler))
+    await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+    await given_up.wait()
+    await client.send("def")
+    assert (await client.read_answer()).body == b"abcdef"
+
+
+async def test_a_request_behind_another_is_answered_though_its_peer_ends_just_between_them(serve: Serve) -> None:
+    ready, go_on = asyncio.Event(), asyncio.Event()
+    served = await serve(hello)
+    peer = socket.create_connection((served.host, served.port))
+
+    async def handler(request: Any) -> Response:
+        if request.path == "/1":
+            ready.set()
+            await go_on.wait()
+            peer.shutdown(socket.SHUT_WR)
+        elif request.path == "/2":
+            await asyncio.sleep(0)
+        return Response(text=request.path)
+
+    served.server.handler = handler
+    peer.setblocking(False)
+    loop = asyncio.get_running_loop()
+    received = b""
+    try:
+        heads = "".join(f"GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n" for number in (1, 2, 3))
+        await loop.sock_sendall(peer, heads.encode())
+        await ready.wait()
+        go_on.set()
+        while piece := await asyncio.wait_for(loop.sock_recv(peer, 65536), 5):
+            received += piece
+    finally:
+        peer.close()
+    assert received.count(b"200 OK") == 3
