@@ -578,7 +578,10 @@ class PayloadRegistry:
             for types, factory in self._entries[order]:
                 if isinstance(data, types):
                     return factory(data, *args, **kwargs)
-        raise PayloadLookupError(f"no payload class is registered for {type(data).__qualname__}")
+        raise PayloadLookupError(
+            f"no payload class is registered for {type(data).__qualname__}: a body is bytes, a str, a file, an async "
+            "iterable of bytes or a Payload; json_response() takes what JSON knows"
+        )
 
 
 class PayloadLookupError(LookupError):

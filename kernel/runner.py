@@ -371,6 +371,9 @@ class TCPSite(BaseSite):
         reuse_address: whether to listen where connections of an ended process linger. None: where it is safe,
             that is not on Windows.
         reuse_port: whether several processes may listen on the port; the kernel spreads connections among them.
+
+    Raises:
+        ValueError: the port is no number from 0 to 65535.
     """
 
     def __init__(
@@ -388,6 +391,9 @@ class TCPSite(BaseSite):
         super().__init__(runner, shutdown_timeout=shutdown_timeout, ssl_context=ssl_context, backlog=backlog)
         self._host = host
         self._port = port if port is not None else DEFAULT_TLS_PORT if ssl_context else DEFAULT_PORT
+        # uvloop would take what is left of a larger one by 65536, and a name would fail as a lookup.
+        if not isinstance(self._port, int) or not 0 <= self._port <= 65535:
+            raise ValueError(f"port is {port!r}, expected a number from 0 to 65535")
         self._reuse_address = reuse_address
         self._reuse_port = reuse_port
 

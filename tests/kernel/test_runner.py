@@ -210,6 +210,11 @@ class TestSite:
         with pytest.raises(RuntimeError, match=r"runner\.setup\(\)"):
             TCPSite(AppRunner(make_app()))
 
+    @pytest.mark.parametrize("port", [-1, 65536, "8080", "http"])
+    async def test_refuses_what_is_no_port(self, set_up, port):
+        with pytest.raises(ValueError, match=rf"port is {port!r}, expected a number from 0 to 65535"):
+            TCPSite(await set_up(), "127.0.0.1", port)
+
     async def test_refuses_a_second_start(self, set_up):
         site = TCPSite(await set_up(), "127.0.0.1", 0)
         await site.start()
