@@ -16,7 +16,18 @@ from corelet.limits import DEFAULT_LIMITS, Limits
 WIRES: dict[str, ModuleType] = {"fast": _fast, "pure": _pure}
 
 _HEAD = ("version", "keep_alive", "upgrade", "chunked", "content_length", "has_body", "raw_headers")
-_REQUEST = ("method", "target", "path", "query", "is_plain", "authority", "scheme", "host", "expect_continue")
+_REQUEST = (
+    "method",
+    "target",
+    "path",
+    "query",
+    "is_plain",
+    "authority",
+    "scheme",
+    "host",
+    "expect_continue",
+    "is_simple",
+)
 _RESPONSE = ("status", "reason", "is_interim")
 _LOOKED_UP = ("host", "content-length", "x", "x-a", "cookie", "Host", "", "ü")
 #: Limits that short input reaches.

@@ -29,6 +29,18 @@ def test_response_head_leaves_out_what_is_not_given(wire: ModuleType) -> None:
     assert largest == LINE + b"Content-Length: 9223372036854775807\r\n\r\n"
 
 
+def test_plain_response_has_the_length_of_its_body(wire: ModuleType) -> None:
+    automatic = b"Server: corelet\r\n"
+    for headers, body in ((None, b""), (CIMultiDict({"X-A": "é", "Dated": "b"}), b"ok")):
+        made = wire.serialize_plain_response(LINE, headers, "a/b", automatic, body)
+        assert made == wire.serialize_response_head(LINE, headers, "a/b", len(body), automatic, body)
+
+
+@pytest.mark.parametrize("name", ["Date", "SERVER", "connection", "Content-Length", "Transfer-Encoding"])
+def test_response_with_a_deciding_field_is_not_plain(wire: ModuleType, name: str) -> None:
+    assert wire.serialize_plain_response(LINE, CIMultiDict({"X": "y", name: "z"}), None, b"", b"") is None
+
+
 def test_many_fields_are_written(wire: ModuleType) -> None:
     fields = [(f"X-{number}", "v" * number) for number in range(200)]
     made = wire.serialize_response_head(LINE, CIMultiDict(fields), None, -1, b"")
@@ -67,6 +79,7 @@ def senders(wire: ModuleType, name: Any, value: Any) -> list[Any]:
     return [
         lambda: wire.check_field(name, value),
         lambda: wire.serialize_response_head(LINE, headers, None, -1, b""),
+        lambda: wire.serialize_plain_response(LINE, headers, None, b"", b""),
         lambda: wire.serialize_request_head("GET", "/", HttpVersion11, headers),
     ]
 

@@ -112,7 +112,8 @@ def test_both_wires_write_alike_or_refuse_alike(name: str, value: str) -> None:
 
 def _write(wire: ModuleType, name: str, value: str) -> Any:
     try:
-        return wire.serialize_response_head(b"", {name: value}, value, 5, b"")
+        plain = wire.serialize_plain_response(b"", {name: value}, value, b"", b"12345")
+        return wire.serialize_response_head(b"", {name: value}, value, 5, b""), plain
     except ValueError as error:
         return type(error), str(error)
 

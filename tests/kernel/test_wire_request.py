@@ -570,6 +570,22 @@ def test_keep_alive_follows_version_and_connection(
     assert parse_head(wire, get("/", *fields, version=version)).keep_alive is keep_alive
 
 
+@pytest.mark.parametrize(
+    ("data", "is_simple"),
+    [
+        (get("/"), True),
+        (get("/", "Connection: close"), False),
+        (get("/", "Connection: keep-alive", version="1.0"), False),
+        (get("/", "Connection: upgrade", "Upgrade: x"), False),
+        (get("/", method="HEAD"), False),
+        (get("a:1", method="CONNECT"), False),
+        (get("/", method="FOO"), False),
+    ],
+)
+def test_simple_request_goes_on_and_takes_a_body_in_its_answer(wire: ModuleType, data: bytes, is_simple: bool) -> None:
+    assert parse_head(wire, data).is_simple is is_simple
+
+
 def test_nothing_is_read_after_the_last_message(wire: ModuleType) -> None:
     parser = wire.RequestParser()
     parser.feed_data(get("/", "Connection: close") + b"\0" + get("/smuggled"))
