@@ -30,7 +30,7 @@ from .abc import END_OF_MESSAGE, PAUSED, AbstractConnection, ContentCoding, Upgr
 from .error_renderer import make_error_renderer
 from .errors import RemoteProtocolError, RequestPayloadError
 from .exceptions import HTTPException
-from .hdrs import HttpVersion11
+from .hdrs import CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, HttpVersion11
 from .response import Stage
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .wire import RequestParser, make_status_line, serialize_response_head
@@ -52,6 +52,8 @@ BURST: Final = 16
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
+#: What a response says in vain where the connection frames it. Source: RFC 9112 section 6.
+_FRAMING_FIELDS: Final = (CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING)
 #: The status for a peer whose deadline has come. Source: RFC 9110 section 15.5.9.
 _TOO_SLOW: Final = 408
 #: Renders errors where a plugin's renderer fails.
@@ -816,10 +818,16 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self._close(lingers=error.status_hint != _TOO_SLOW)
 
     def _serialize_refusal(self, response: Response) -> bytes:
+        if response.status < 400:
+            raise ValueError(f"{response!r} refuses nothing: bytes that are no request are answered by 4xx or 5xx")
         body = response.body if isinstance(response.body, bytes) else b""
+        headers = response.headers
+        for name in _FRAMING_FIELDS:
+            headers.popall(name, None)
+        automatic = self._service.automatic_fields.splitlines(keepends=True)
+        fields = [line for line in automatic if line.partition(b":")[0].decode() not in headers]
         status_line = make_status_line(HttpVersion11, response.status, response.reason)
-        fields = self._service.automatic_fields + _CLOSE_FIELD
-        return serialize_response_head(status_line, response.headers, None, len(body), fields, body)
+        return serialize_response_head(status_line, headers, None, len(body), b"".join([*fields, _CLOSE_FIELD]), body)
 
     def _close(self, lingers: bool | None = None) -> None:
         """Close when everything has been written; a peer that may still be sending is let finish for a while.

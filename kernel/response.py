@@ -584,7 +584,10 @@ class StreamResponse(DataMapping):
         if chunked:
             extra += _CHUNKED_FIELD
         if not keep_alive:
-            extra += b"" if says_close or status == 101 else _CLOSE_FIELD
+            if not says_close and status != 101:
+                extra += _CLOSE_FIELD
+                if headers is not None:
+                    _drop_keep_alive(headers)
         elif request.head.version is not HttpVersion11:
             extra += _KEEP_ALIVE_FIELD
         self._keep_alive = connection.keep_alive = keep_alive
@@ -919,6 +922,14 @@ def _parse_length(value: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= 18):
         raise LocalProtocolError(f"Content-Length is {value!r}, expected a whole number from 0")
     return int(value)
+
+
+def _drop_keep_alive(headers: CIMultiDict[str]) -> None:
+    """Take back what the application has promised where the connection ends. Source: RFC 9112 section 9.3."""
+    for field in headers.popall(hdrs.CONNECTION, ()):
+        options = [option.strip() for option in field.split(",") if option.strip().lower() != "keep-alive"]
+        if options:
+            headers.add(hdrs.CONNECTION, ", ".join(options))
 
 
 def _asks_close(headers: CIMultiDict[str]) -> bool:

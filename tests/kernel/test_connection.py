@@ -21,6 +21,7 @@ from corelet.app import Application
 from corelet.errors import LocalProtocolError, RequestPayloadError
 from corelet.exceptions import HTTPBadRequest, HTTPNotFound, HTTPRequestEntityTooLarge
 from corelet.limits import Deadlines
+from corelet.pipeline import Slots
 from corelet.response import Response, StreamResponse
 from tests.conftest import Connect, Serve, Served
 
@@ -93,6 +94,18 @@ async def test_a_connection_field_of_the_handler_closes_too(serve: Serve, connec
     client = await connect(await serve(handler))
     assert (await client.get()).text == "bye"
     assert await client.is_closed(5)
+
+
+@pytest.mark.parametrize(("given", "sent"), [("Keep-Alive", ["close"]), ("x, keep-alive", ["x", "close"])])
+async def test_a_connection_field_of_the_handler_promises_nothing_that_isnt_so(
+    serve: Serve, connect: Connect, given: str, sent: list[str]
+) -> None:
+    async def handler(request: Any) -> Response:
+        return Response(headers={"Connection": given})
+
+    client = await connect(await serve(handler))
+    answer = await client.get(fields="Connection: close\r\n")
+    assert [value for name, value in answer.fields if name == "connection"] == sent
 
 
 async def test_a_stream_of_unknown_length_to_an_old_peer_ends_with_the_connection(
@@ -733,8 +746,6 @@ async def test_a_stream_shorter_than_its_content_length_is_cut_off(
 async def test_an_error_renderer_that_fails_is_logged_and_the_peer_gets_a_500(
     serve: Serve, connect: Connect, expect_error_log: list[Any], waits: bool
 ) -> None:
-    from corelet.pipeline import Slots
-
     def render(error: BaseException, request: Any) -> Response:
         raise LookupError("broken renderer")
 
@@ -752,6 +763,47 @@ async def test_an_error_renderer_that_fails_is_logged_and_the_peer_gets_a_500(
     await client.send("what is this?\r\n\r\n")
     assert (await client.read_answer()).status == 400
     assert {record.exc_info[0] for record in expect_error_log} == {LookupError, ValueError}
+
+
+FRAMING = {"date", "server", "connection", "content-length", "transfer-encoding"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Transfer-Encoding": "chunked"},
+        {"Content-Length": "7"},
+        {"Connection": "keep-alive"},
+        {"Date": "today"},
+        {"Server": "mine"},
+    ],
+    ids=str,
+)
+async def test_a_renderers_answer_to_no_request_is_framed_once(
+    serve: Serve, connect: Connect, fields: dict[str, str]
+) -> None:
+    slots = Slots()
+    slots.render_error = lambda error, request: Response(status=400, text="no", headers=fields)
+    client = await connect(await serve(hello, slots=slots))
+    await client.send("what is this?\r\n\r\n")
+    answer = await client.read_answer()
+    assert (answer.status, answer.text) == (400, "no")
+    names = [name for name, _ in answer.fields if name in FRAMING]
+    assert sorted(names) == ["connection", "content-length", "date", "server"]
+    assert answer.field("connection") == "close"
+    for name in fields.keys() & {"Date", "Server"}:
+        assert answer.field(name) == fields[name]
+
+
+async def test_a_renderer_cannot_refuse_by_a_status_that_refuses_nothing(
+    serve: Serve, connect: Connect, expect_error_log: list[Any]
+) -> None:
+    slots = Slots()
+    slots.render_error = lambda error, request: Response(status=204)
+    client = await connect(await serve(hello, slots=slots))
+    await client.send("what is this?\r\n\r\n")
+    assert (await client.read_answer()).status == 400
+    assert "refuses nothing" in str(expect_error_log[0].exc_info[1])
 
 
 @pytest.mark.parametrize("waits", [False, True])
