@@ -459,7 +459,7 @@ cdef class RequestHead(_HeadBase):
 
     @property
     def is_simple(self):
-        return self._is_modern and self.keep_alive and not self.upgrade and self.method in PLAIN_METHODS
+        return self._is_modern != 0 and self.keep_alive and not self.upgrade and self.method in PLAIN_METHODS
 
     @property
     def authority(self):
