@@ -675,7 +675,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
         match = getattr(request, "match_info", None)
         handler = getattr(self.app, "handler", None) or self._service.handler if match is None else match.handler
         name = getattr(handler, "__qualname__", repr(handler))
-        return TypeError(f"{name}, the handler of {request!r}, returned {response!r}, expected a response")
+        suspects = ", or a middleware around it," if getattr(self.app, "middlewares", ()) else ","
+        return TypeError(f"{name}, the handler of {request!r}{suspects} returned {response!r}, expected a response")
 
     def _make_response(self, request: BaseRequest, exc: BaseException) -> StreamResponse | None:
         """Make an answer of an exception from a handler; None where the connection has to end instead."""
@@ -812,6 +813,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
             response = _render_plainly(error, None)
             data = self._serialize_refusal(response)
         self.send(data)
+        peername = None if self._transport is None else self._transport.get_extra_info("peername")
+        self._service.logger.debug("Refused what %s sent by %d: %s", peername, response.status, error)
         notify = self._service.slots.request_refused
         if notify is not None:
             notify(response.status, str(error))

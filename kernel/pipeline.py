@@ -220,6 +220,10 @@ class Pipeline(Slots):
 
 def _add_middlewares(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:
     for middleware in reversed(tuple(middlewares)):
+        if not callable(middleware):
+            raise TypeError(
+                f"{middleware!r} in middlewares is no function: expected async (request, handler) -> response"
+            )
         handler = _bind(middleware, handler)
     return handler
 

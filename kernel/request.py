@@ -298,7 +298,7 @@ class BaseRequest(DataMapping):
 
     @property
     def rel_url(self) -> URL:
-        """The target as a URL without scheme and host."""
+        """The target as a URL without scheme and host, its percent-encoding normalised; :attr:`raw_path` is as sent."""
         if self._rel_url is None:
             self._rel_url = URL.build(path=self.match_path, query_string=self.head.query, encoded=True)
         return self._rel_url
@@ -553,7 +553,7 @@ class BaseRequest(DataMapping):
         if pairs is not None:
             return pairs
         if media_type == "multipart/form-data":
-            raise missing_plugin("request.multipart()")
+            raise missing_plugin("request.post()")
         return ()
 
     async def _read_urlencoded(self) -> list[tuple[str, str]]:

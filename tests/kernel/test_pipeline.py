@@ -736,3 +736,39 @@ async def test_the_monitor_of_that_test_sees_hooks(serve: Serve) -> None:
     undo()
     assert "corelet_lifespan" in calls
     await app.cleanup()
+
+
+async def test_a_middleware_that_is_no_function_stops_the_first_start() -> None:
+    async def handler(request: Any) -> Response:
+        return Response()
+
+    app = Application(handler=handler, middlewares=[1], plugins=[])  # type: ignore[list-item]  # the mistake
+    with pytest.raises(TypeError, match=r"^1 in middlewares is no function, expected async \(request, handler\)"):
+        await app.startup()
+
+
+async def test_a_middleware_that_returns_nothing_is_suspected_beside_the_handler(
+    serve: Serve, connect: Connect, expect_error_log: list[Any]
+) -> None:
+    async def handler(request: Any) -> Response:
+        return Response()
+
+    async def forgetful(request: Any, handler: Any) -> None:
+        await handler(request)
+
+    client = await connect(await serve(Application(handler=handler, middlewares=[forgetful], plugins=[])))
+    assert (await client.get()).status == 500
+    assert ", or a middleware around it, returned None, expected a response" in str(expect_error_log[0].exc_info[1])
+
+
+async def test_a_refusal_leaves_a_line_for_who_looks_for_it(
+    serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(request: Any) -> Response:
+        return Response()
+
+    caplog.set_level(logging.DEBUG, "corelet")
+    client = await connect(await serve(handler))
+    await client.send("GET / HTTP/1.1\r\n\r\n")
+    assert (await client.read_answer()).status == 400
+    assert "by 400: Host is missing" in caplog.text
