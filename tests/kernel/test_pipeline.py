@@ -743,7 +743,7 @@ async def test_a_middleware_that_is_no_function_stops_the_first_start() -> None:
         return Response()
 
     app = Application(handler=handler, middlewares=[1], plugins=[])  # type: ignore[list-item]  # the mistake
-    with pytest.raises(TypeError, match=r"^1 in middlewares is no function, expected async \(request, handler\)"):
+    with pytest.raises(TypeError, match=r"^1 in middlewares is no function: expected async \(request, handler\)"):
         await app.startup()
 
 
