@@ -401,6 +401,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
         parser.feed_data(data)
         if self._is_receiving:
             self._receive(parser)
+            if self._is_receiving:
+                return
         elif self._request is None and not self._is_writing_paused:
             self._serve()
         if self._request is not None or self._is_writing_paused:
@@ -496,6 +498,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
             parser = self._parser
             if parser is None:
                 break
+            head: Any  # a RequestHead or PAUSED: nothing else stands between messages
             try:
                 head = parser.next_event()
             except RemoteProtocolError as exc:
@@ -510,7 +513,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
             is_last = not parser.buffered
             if self._out is None and not is_last:
                 self._out = []
-            self._start(parser, cast("RequestHead", head))
+            self._start(parser, head)
             if is_last and self._out is None and not self._is_reading_paused and not self._has_eof:
                 return
             if self._out is not None and len(self._out) >= BURST:
@@ -672,7 +675,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
             self.deadline = service.now + service.keepalive_seconds
 
     def _make_type_error(self, request: BaseRequest, response: object) -> TypeError:
-        match = getattr(request, "match_info", None)
+        match = request.match_info
         handler = getattr(self.app, "handler", None) or self._service.handler if match is None else match.handler
         name = getattr(handler, "__qualname__", repr(handler))
         suspects = ", or a middleware around it," if getattr(self.app, "middlewares", ()) else ","

@@ -105,6 +105,7 @@ class BaseRequest(DataMapping):
         "connection",
         "content",
         "head",
+        "match_info",
         "match_path",
         "method",
         "origin",
@@ -122,6 +123,9 @@ class BaseRequest(DataMapping):
     method: str
     #: The path that routers match, without query: percent-encoded, normalised by RFC 3986 section 6.2.2.
     match_path: str
+    #: What the router found, an AbstractMatchInfo; None where nobody routes: a bare handler, an application's own one.
+    #: Any, since a router's own match has more than the port: ``match_info["name"]`` comes with routing.
+    match_info: Any
     #: The request that the connection is answering, where this one is a clone of it; else None.
     origin: BaseRequest | None
     #: The response that has been started for this request; a clone's is its origin's.
@@ -133,6 +137,7 @@ class BaseRequest(DataMapping):
         self.connection = connection
         self.method = head.method
         self.match_path = head.path if head.is_plain else _normalize_path(head.path)
+        self.match_info = None
         self.origin = None
         self.response = None
         # What is made when first asked for.
@@ -592,15 +597,7 @@ class BaseRequest(DataMapping):
 class Request(BaseRequest):
     """A request to an application: knows what the router found and which application answers."""
 
-    __slots__ = ("match_info",)
-
-    #: What the router found, an AbstractMatchInfo; None where the application has no router.
-    #: Any, since a router's own match has more than the port: ``match_info["name"]`` comes with routing.
-    match_info: Any
-
-    def __init__(self, head: RequestHead, content: StreamReader, connection: AbstractConnection) -> None:
-        super().__init__(head, content, connection)
-        self.match_info = None  # set before any handler runs
+    __slots__ = ()
 
     @property
     def app(self) -> Any:
