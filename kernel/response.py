@@ -32,7 +32,7 @@ from .fields import (
 )
 from .hdrs import HttpVersion11
 from .keys import DataMapping
-from .payload import PAYLOAD_REGISTRY, Payload
+from .payload import PAYLOAD_REGISTRY, BytesPayload, Payload
 from .wire import check_field, make_status_line, serialize_plain_response, serialize_response_head
 from .writer import JOIN_BYTES, BodyWriter
 
@@ -836,6 +836,10 @@ class Response(StreamResponse):
         if self._stage is _ENDED:
             return
         body = self._body
+        if type(body) is bytes and self._is_over_tls():
+            # A TLS transport takes any amount and doesn't tell what it still holds: only pieces, with a wait between
+            # them, keep a slow peer's answer from being cut off when the connection is closed.
+            body = BytesPayload(body)
         if type(body) is bytes:
             await super().write_eof(body + data if data else body)
         elif body is None:
@@ -843,6 +847,9 @@ class Response(StreamResponse):
         else:
             await self._write_payload(cast("Payload", body))
             await super().write_eof(data)
+
+    def _is_over_tls(self) -> bool:
+        return self._request is not None and self._request.get_extra_info("sslcontext") is not None
 
     async def _write_payload(self, payload: Payload) -> None:
         writer = self._get_writer("write_eof()")

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import socket
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -24,9 +25,10 @@ from corelet.abc import ContentCoding
 from corelet.errors import MissingPluginError
 from corelet.fields import ETag
 from corelet.keys import ResponseKey
+from corelet.limits import Deadlines
 from corelet.response import Stage
 from corelet.server import Server
-from tests.conftest import Connect, Serve
+from tests.conftest import Connect, Serve, Tls
 from tests.raw_client import Answer
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -1401,3 +1403,32 @@ async def test_stream_goes_on_once_its_peer_reads(serve: Serve, connect: Connect
     await asyncio.sleep(0.1)
 
     assert len((await client.read_answer()).body) == 20_000_000
+
+
+@pytest.mark.parametrize("fields", ["", "Connection: close\r\n"])
+async def test_a_large_body_reaches_a_slow_peer_whole_over_tls(tls: Tls, fields: str) -> None:
+    size = 8_000_000
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=bytes(size))
+
+    def read_slowly(port: int) -> int:
+        plain = socket.socket()
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        plain.connect(("127.0.0.1", port))
+        got = 0
+        with tls.client.wrap_socket(plain, server_hostname="localhost") as peer:
+            peer.sendall(f"GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode())
+            while got < size and (piece := peer.recv(65_536)):
+                got += len(piece)
+                time.sleep(0.005)
+        return got
+
+    server = Server(handler, access_log=None, deadlines=Deadlines(keepalive_seconds=0.5))
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(server, "127.0.0.1", 0, ssl=tls.server, ssl_shutdown_timeout=0.5)
+    try:
+        assert await asyncio.to_thread(read_slowly, listener.sockets[0].getsockname()[1]) >= size
+    finally:
+        listener.close()
+        await server.shutdown(1)
