@@ -29,7 +29,7 @@ RUNNER ?= $(COVERAGE) run
 BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python),\
 	$(if $(shell $(candidate) -c 'print(1)' 2>/dev/null),$(candidate))) $(PYTHON))
 
-.PHONY: help run test test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format docs fuzz changelog clean
+.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format docs fuzz changelog clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -45,12 +45,16 @@ help:
 run: $(BASE) $(WIRE)
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/hello/app.py
 
-test: test-fast test-pure coverage
+test: forget-coverage test-fast test-pure coverage
+
+setup: $(DEV) $(WIRE)
+
+forget-coverage:
+	@rm -f .coverage .coverage.*
 
 test-fast: $(DEV) $(WIRE)
 	@for program in curl openssl; do command -v $$program >/dev/null || \
 		{ echo "The tests need $$program: apt-get install $$program" >&2; exit 1; }; done
-	@rm -f .coverage .coverage.*
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(RUNNER) -m pytest $(ARGS)
 
