@@ -58,8 +58,9 @@ test-fast: $(DEV) $(WIRE)
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(RUNNER) -m pytest $(ARGS)
 
+# Tests of the wire itself take both wires in every run: once is enough.
 test-pure: $(DEV) $(WIRE)
-	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(RUNNER) -m pytest $(ARGS)
+	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(RUNNER) -m pytest --ignore-glob='*/test_wire_*' $(ARGS)
 
 coverage: $(DEV)
 	@$(COVERAGE) combine --quiet
