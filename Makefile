@@ -89,7 +89,7 @@ lint-style: $(DEV)
 	$(BIN)/ruff format --check
 
 lint-types: $(DEV)
-	$(BIN)/mypy -p corelet -p corelet_routing -p benchmarks
+	$(BIN)/mypy -p corelet $(PLUGINS:plugins/%/pyproject.toml=-p corelet_%) -p benchmarks
 	$(BIN)/mypy examples docs
 
 lint-floors: $(DEV) $(WIRE)
