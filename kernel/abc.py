@@ -426,8 +426,8 @@ class AbstractCookieJar(Sized, Iterable["Morsel[str]"]):
 
     @property
     @abstractmethod
-    def host_only_cookies(self) -> frozenset[tuple[str, str]]:
-        """The (domain, name) of cookies that only the very host gets that has set them."""
+    def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
+        """The (domain, path, name) of cookies that only the very host gets that has set them."""
 
     @property
     @abstractmethod
