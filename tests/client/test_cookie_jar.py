@@ -629,6 +629,11 @@ class Answer:
         return self.message
 
 
+def name_apart(settings_of: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Give the cookies of domains names of their own: peers differ on which replace those of a host."""
+    return [(setter, f"d{line}" if "Domain" in line else line) for setter, line in settings_of]
+
+
 @settings(max_examples=60)
 @given(settings_of=st.lists(st.tuples(urls, lines), max_size=8), url=urls)
 def test_jar_agrees_with_the_standard_library(settings_of, url):
@@ -638,7 +643,7 @@ def test_jar_agrees_with_the_standard_library(settings_of, url):
     )
     theirs = http.cookiejar.CookieJar(policy)
     ours = CookieJar()
-    for setter, line in settings_of:
+    for setter, line in name_apart(settings_of):
         if "y.org" in setter and "Domain" in line:  # by Max-Age=0 a foreign host can remove a cookie there
             continue
         theirs.extract_cookies(Answer(line), urllib.request.Request(setter))
@@ -654,6 +659,8 @@ def test_jar_agrees_with_the_standard_library(settings_of, url):
 @settings(deadline=None, max_examples=40)
 @given(settings_of=st.lists(st.tuples(urls, lines), max_size=8), asked=st.lists(urls, min_size=1, max_size=4))
 def test_jar_agrees_with_aiohttp(settings_of, asked):
+    settings_of = name_apart(settings_of)
+
     async def ask_aiohttp() -> list[dict[str, str]]:
         theirs = aiohttp.CookieJar()
         for setter, line in settings_of:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from typing import Any, Final, cast
 
@@ -120,17 +121,6 @@ def _take_attribute(attributes: dict[str, Any], text: str) -> None:
         attributes[name] = True
     elif name in _CHECKS and len(setting) <= MAX_ATTRIBUTE_BYTES and _CHECKS[name](setting):
         attributes[name] = setting
-
-
-_FLAGS: Final = frozenset({"httponly", "partitioned", "secure"})
-_CHECKS: Final[dict[str, Callable[[str], bool]]] = {
-    "domain": lambda text: text not in ("", "."),
-    "expires": lambda text: parse_cookie_date(text) is not None,
-    "max-age": lambda text: _IS_MAX_AGE(text) is not None,
-    # A path that doesn't start with a slash stands for the default one, in place of any before it.
-    "path": lambda text: True,
-    "samesite": lambda text: text.lower() in {"strict", "lax", "none"},
-}
 
 
 def _unquote(text: str) -> str:
@@ -250,6 +240,8 @@ _DAY: Final = re.compile(r"([0-9]{1,2})(?![0-9])").match
 _YEAR: Final = re.compile(r"([0-9]{2,4})(?![0-9])").match
 
 
+# A date is read when it is checked and when it counts, and is often that of the answer before.
+@lru_cache(maxsize=128)
 def parse_cookie_date(text: str) -> float | None:
     """Read the date of an Expires attribute, in the many formats that servers use; seconds since 1970.
 
@@ -281,3 +273,16 @@ def _complete_year(year: int) -> int:
     if year > 99:
         return year
     return year + (1900 if year >= 70 else 2000)
+
+
+# Attributes.
+
+_FLAGS: Final = frozenset({"httponly", "partitioned", "secure"})
+_CHECKS: Final[dict[str, Callable[[str], bool]]] = {
+    "domain": lambda text: text not in ("", "."),
+    "expires": lambda text: parse_cookie_date(text) is not None,
+    "max-age": lambda text: _IS_MAX_AGE(text) is not None,
+    # A path that doesn't start with a slash stands for the default one, in place of any before it.
+    "path": lambda text: True,
+    "samesite": lambda text: text.lower() in {"strict", "lax", "none"},
+}

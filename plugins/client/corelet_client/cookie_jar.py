@@ -11,16 +11,15 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from yarl import URL
 
 from corelet.abc import AbstractCookieJar
 
-from .cookie import Cookie, LooseCookies, make_bare_morsel, parse_set_cookie, read_cookies
+from .cookie import Cookie, LooseCookies, parse_set_cookie, read_cookies
 from .cookie_scope import (
     canonicalise_domain,
     is_address,
@@ -45,16 +44,20 @@ _SECURE_SCHEMES: Final = frozenset({"https", "wss"})
 _NO_URL: Final = URL()
 #: As much of a full jar or domain goes at once, so that no cookie of many costs a look at all others.
 _EVICTED_SHARE: Final = 6
+#: URLs whose cookies are remembered between changes.
+_MAX_REMEMBERED: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class _Site:
+class _Site(NamedTuple):
     """What the jar asks a URL for."""
 
     host: str
     path: str
     is_secure: bool
-    is_address: bool
+
+    @property
+    def is_address(self) -> bool:
+        return is_address(self.host)
 
 
 class CookieJar(AbstractCookieJar):
@@ -106,6 +109,8 @@ class CookieJar(AbstractCookieJar):
         self._count = 0
         self._next_expiry = math.inf
         self._turn = 0
+        # What was sent where since the jar last changed.
+        self._chosen: dict[_Site, list[KeptCookie]] = {}
 
     # What is in it.
 
@@ -164,7 +169,7 @@ class CookieJar(AbstractCookieJar):
 
         Returns:
             Bare cookies in the order in which they are sent: longer paths first, then older ones. Their
-            ``coded_value`` is what is sent.
+            ``coded_value`` is what is sent. They are not to be changed: later calls give the same ones.
 
         Source: RFC 6265 section 5.4.
         """
@@ -172,17 +177,29 @@ class CookieJar(AbstractCookieJar):
         self._drop_expired()
         if not self._count:
             return filtered
+        site = self._look_at(request_url)
+        chosen = self._chosen.get(site)
+        if chosen is None:
+            chosen = self._choose(site)
         self._turn += 1
-        room = MAX_HEADER_BYTES
-        for kept in self._find(self._look_at(request_url)):
-            # What the application gave for every host is its own affair.
-            if kept.domain and kept.size > room:
-                continue
-            room -= kept.size + len("; ")
+        for kept in chosen:
             kept.used = self._turn
-            cookie = kept.cookie
-            dict.__setitem__(filtered, cookie.name, make_bare_morsel(cookie.name, cookie.value, cookie.coded_value))
+            dict.__setitem__(filtered, kept.cookie.name, kept.bare_morsel)
         return filtered
+
+    def _choose(self, site: _Site) -> list[KeptCookie]:
+        """Find the cookies to send, and remember them until the jar changes."""
+        chosen = []
+        room = MAX_HEADER_BYTES
+        for kept in self._find(site):
+            # What the application gave for every host is its own affair.
+            if not kept.domain or kept.size <= room:
+                room -= kept.size + len("; ")
+                chosen.append(kept)
+        if len(self._chosen) >= _MAX_REMEMBERED:
+            self._chosen.clear()
+        self._chosen[site] = chosen
+        return chosen
 
     def _find(self, site: _Site) -> list[KeptCookie]:
         """Find one cookie of each name, in the order in which they are sent."""
@@ -219,7 +236,7 @@ class CookieJar(AbstractCookieJar):
         is_secure = url.scheme in _SECURE_SCHEMES
         if not is_secure and host and self._treat_as_secure_origin:
             is_secure = _make_origin(url) in self._treat_as_secure_origin
-        return _Site(host, url.raw_path or "/", is_secure, is_address(host))
+        return _Site(host, url.raw_path or "/", is_secure)
 
     # Taking.
 
@@ -322,6 +339,7 @@ class CookieJar(AbstractCookieJar):
         kept_here = self._domains.setdefault(kept.domain, {})
         kept_here[kept.key] = kept
         self._count += 1
+        self._chosen.clear()
         self._next_expiry = min(self._next_expiry, kept.expires)
         if kept.domain and len(kept_here) > self._max_cookies_per_domain:
             self._evict(kept_here.values(), self._max_cookies_per_domain)
@@ -340,6 +358,7 @@ class CookieJar(AbstractCookieJar):
         """Drop every cookie, or those for which the predicate is true."""
         if predicate is None:
             self._domains.clear()
+            self._chosen.clear()
             self._count = 0
             self._next_expiry = math.inf
             return
@@ -361,6 +380,7 @@ class CookieJar(AbstractCookieJar):
         if kept is None:
             return None
         self._count -= 1
+        self._chosen.clear()
         if not kept_here:
             del self._domains[domain]
         return kept

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookies import Morsel
 from typing import Any, Final
 
-from .cookie import MAX_TIME, Cookie, check_attributes, check_cookie
+from .cookie import MAX_TIME, Cookie, check_attributes, check_cookie, make_bare_morsel
 
 #: What a cookie is known by in its domain: name, path, and whether only the very host gets it.
 CookieKey = tuple[str, str, bool]
@@ -28,6 +28,11 @@ class KeptCookie:
     size: int
     created: int = 0
     used: int = 0
+    #: What is sent.
+    bare_morsel: Morsel[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bare_morsel = make_bare_morsel(self.cookie.name, self.cookie.value, self.cookie.coded_value)
 
     @property
     def key(self) -> CookieKey:
