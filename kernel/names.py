@@ -75,7 +75,7 @@ _NAMES_OF: Final = {
     "static": "web.FileResponse web.StaticDef web.StaticResource web.static app.router.add_static",
     "websocket": """
         web.WSMsgType web.WebSocketReady web.WebSocketResponse
-        WSCloseCode WSMessage WSMessageTypeError WSMsgType WebSocketError
+        ClientWSTimeout ClientWebSocketResponse WSCloseCode WSMessage WSMessageTypeError WSMsgType WebSocketError
     """,
     "multipart": """
         BadContentDispositionHeader BadContentDispositionParam BodyPartReader FormData MultipartReader MultipartWriter
@@ -86,18 +86,18 @@ _NAMES_OF: Final = {
         AddrInfoType AsyncResolver BaseConnector BasicAuth ClientConnectionError ClientConnectionResetError
         ClientConnectorCertificateError ClientConnectorDNSError ClientConnectorError ClientConnectorSSLError ClientError
         ClientHandlerType ClientHttpProxyError ClientMiddlewareType ClientOSError ClientPayloadError
-        ClientProxyConnectionError ClientRequest ClientResponse ClientResponseError ClientSSLError ClientSession
-        ClientTimeout ClientWSTimeout ClientWebSocketResponse ConnectionTimeoutError ContentTypeError CookieJar
-        DefaultResolver DigestAuthMiddleware DummyCookieJar Fingerprint InvalidURL InvalidUrlClientError
-        InvalidUrlRedirectClientError NamedPipeConnector NonHttpUrlClientError NonHttpUrlRedirectClientError
-        RedirectClientError RequestInfo ServerConnectionError ServerDisconnectedError ServerFingerprintMismatch
-        ServerTimeoutError SocketFactoryType SocketTimeoutError TCPConnector ThreadedResolver TooManyRedirects
-        TraceConfig TraceConnectionCreateEndParams TraceConnectionCreateStartParams TraceConnectionQueuedEndParams
-        TraceConnectionQueuedStartParams TraceConnectionReuseconnParams TraceDnsCacheHitParams TraceDnsCacheMissParams
-        TraceDnsResolveHostEndParams TraceDnsResolveHostStartParams TraceRequestChunkSentParams TraceRequestEndParams
-        TraceRequestExceptionParams TraceRequestHeadersSentParams TraceRequestRedirectParams TraceRequestStartParams
-        TraceResponseChunkReceivedParams UnixConnector UploadAbortedError UploadTracker WSServerHandshakeError
-        encode_basic_auth request
+        ClientProxyConnectionError ClientRequest ClientResponse ClientResponseError ClientSession ClientSSLError
+        ClientTimeout ConnectionTimeoutError ContentTypeError CookieJar DefaultResolver DigestAuthMiddleware
+        DummyCookieJar Fingerprint InvalidURL InvalidUrlClientError InvalidUrlRedirectClientError NamedPipeConnector
+        NonHttpUrlClientError NonHttpUrlRedirectClientError RedirectClientError RequestInfo ServerConnectionError
+        ServerDisconnectedError ServerFingerprintMismatch ServerTimeoutError SocketFactoryType SocketTimeoutError
+        TCPConnector ThreadedResolver TooManyRedirects TraceConfig TraceConnectionCreateEndParams
+        TraceConnectionCreateStartParams TraceConnectionQueuedEndParams TraceConnectionQueuedStartParams
+        TraceConnectionReuseconnParams TraceDnsCacheHitParams TraceDnsCacheMissParams TraceDnsResolveHostEndParams
+        TraceDnsResolveHostStartParams TraceRequestChunkSentParams TraceRequestEndParams TraceRequestExceptionParams
+        TraceRequestHeadersSentParams TraceRequestRedirectParams TraceRequestStartParams
+        TraceResponseChunkReceivedParams UnixClientConnectorError UnixConnector UploadAbortedError UploadTracker
+        WSServerHandshakeError encode_basic_auth request
     """,
     "testing": """
         test_utils.AioHTTPTestCase test_utils.BaseTestServer test_utils.RawTestServer test_utils.TestClient

@@ -20,7 +20,7 @@ class ConnectionKey(NamedTuple):
     ssl: Any
     #: The proxy on the way, without user and password.
     proxy: URL | None = None
-    #: A digest of what is said to the proxy about who asks, and of the fields for it; 0 without.
-    proxy_headers_hash: int = 0
+    #: What only the proxy is told when it opens a tunnel, such as who asks.
+    proxy_fields: tuple[tuple[str, str], ...] | None = None
     #: The name in the certificate, where it is not the host's.
     server_hostname: str | None = None
