@@ -53,7 +53,7 @@ class SocksServer:
                 await reader.read()
             elif target is not None:
                 await self._relay(reader, writer, *target)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
             writer.close()
