@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import corelet
-from corelet import BytesPayload, Payload, get_payload
+from corelet import BytesPayload, Payload, get_payload, hdrs
+
+from .other_plugin import names
 
 #: Values of a form that are files, so that the form has to be multipart.
 _FILES: Final = (io.IOBase, Payload)
@@ -39,9 +40,12 @@ def make_body(data: Any) -> Payload | bytes:
         form: Payload = data()
         return form
     try:
-        return get_payload(data, disposition=None) if isinstance(data, io.IOBase) else get_payload(data)
+        payload = get_payload(data)
     except LookupError as error:
         raise TypeError(f"data can't be a {type(data).__name__}: {error}") from error
+    if isinstance(data, io.IOBase):  # a file's name is for parts of a form
+        payload.headers.pop(hdrs.CONTENT_DISPOSITION, None)
+    return payload
 
 
 def _make_form(data: Any) -> Payload | bytes:
@@ -53,7 +57,7 @@ def _make_form(data: Any) -> Payload | bytes:
     ):
         text = urlencode([(name, _check_value(name, value)) for name, value in pairs])
         return BytesPayload(text.encode("ascii"), content_type=_FORM_TYPE)
-    form: Payload = corelet.FormData(data)()
+    form: Payload = names.FormData(data)()
     return form
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from corelet import Payload, hdrs
 from multidict import CIMultiDict
 from yarl import URL
+
+from corelet import Payload, hdrs
 
 from .auth import BasicAuth, find_netrc_auth, strip_auth_from_url
 from .cookie import make_cookies
@@ -35,6 +37,7 @@ from .tracing import (
 if TYPE_CHECKING:
     from corelet import HttpVersion
 
+    from .cookie import LooseCookies
     from .request import ClientHandlerType, ClientRequest
     from .response import ClientResponse
     from .session import ClientSession
@@ -47,47 +50,22 @@ _PROXY_SCHEMES: Final = frozenset({"http", "https", "socks4", "socks4a", "socks5
 _DROP_BYTES: Final = 65_536
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class Call:
     """What was asked of a session, and what is sent for it, one request after the other.
 
-    Made and filled by :meth:`ClientSession.request`; attributes are its arguments, checked and completed.
+    Made by :meth:`ClientSession.request`; attributes are its arguments, checked and completed.
     """
-
-    __slots__ = (
-        "allow_redirects",
-        "auth",
-        "body",
-        "chunked",
-        "compress",
-        "cookies",
-        "deadline",
-        "expect100",
-        "headers",
-        "is_upgrade",
-        "max_redirects",
-        "method",
-        "proxy",
-        "proxy_auth",
-        "proxy_headers",
-        "send",
-        "server_hostname",
-        "session",
-        "settings",
-        "skip_auto_headers",
-        "ssl",
-        "tracer",
-        "upload_tracker",
-        "url",
-        "version",
-    )
 
     session: ClientSession
     method: str
     url: URL
+    #: Of the caller, where redirects have led elsewhere.
+    asked_url: URL
     headers: CIMultiDict[str]
     skip_auto_headers: frozenset[str]
     body: Payload | bytes
-    cookies: Any
+    cookies: LooseCookies | None
     auth: BasicAuth | None
     version: HttpVersion
     compress: str | None
@@ -193,7 +171,7 @@ class Call:
             url,
             headers=headers,
             skip_auto_headers=self.skip_auto_headers,
-            data=self.body if isinstance(self.body, Payload) else None,
+            data=self.body if type(self.body) is not bytes else None,
             auth=self.auth,
             version=self.version,
             compress=self.compress,
@@ -207,6 +185,7 @@ class Call:
             session=session,
             settings=self.settings,
         )
+        request.asked_url = self.asked_url
         request.deadline = self.deadline
         request.tracer = self.tracer
         request.upload_tracker = self.upload_tracker
@@ -230,7 +209,9 @@ class Call:
     def _find_location(self, response: ClientResponse) -> URL | None:
         url = find_location(response, requote=self.session.requote_redirect_url)
         if url is not None and is_ambiguous(url.raw_host or ""):
-            raise InvalidUrlRedirectClientError(url, "the redirect's host is a number, and no address in its right form")
+            raise InvalidUrlRedirectClientError(
+                url, "the redirect's host is a number, and no address in its right form"
+            )
         return url
 
     async def _leave(self, response: ClientResponse, location: URL, history: list[ClientResponse]) -> None:
@@ -296,7 +277,7 @@ def check_url(url: URL, schemes: frozenset[str]) -> None:
     host = url.raw_host
     if not host:
         raise InvalidUrlClientError(url, "it has no host")
-    if host[-1] in "0123456789abcdefABCDEF.xX" and is_ambiguous(host):
+    if is_ambiguous(host):
         raise InvalidUrlClientError(url, "its host is a number, and no address in its right form, like 127.0.0.1")
 
 

@@ -1,7 +1,8 @@
 """One connection to a server or a proxy: its socket, parser and deadlines, one exchange at a time.
 
-A connection is *idle* in its connector's pool, *busy* with one exchange, handed over to another protocol, or closed. Whatever is received
-while it is idle was not asked for: the connection is closed, so that it never becomes the next answer.
+A connection is *idle* in its connector's pool, *busy* with one exchange, handed over to another protocol, or closed.
+Whatever is received while it is idle was not asked for: the connection is closed, so that it never becomes the next
+answer.
 
 Two deadlines watch an exchange: ``ClientTimeout.total`` and ``sock_read``. The timer for them is set once and looks,
 when it fires, whether there is anything to wait for; an exchange in time costs no timer.
@@ -458,7 +459,9 @@ def _make_protocol_error(exchange: Exchange, error: RemoteProtocolError) -> Exce
     where = f"{request.method} {request.url.with_user(None)}"
     made: Exception
     if exchange.head is None:
-        made = ClientResponseError(request.request_info, (), status=0, message=f"malformed response to {where}: {error}")
+        made = ClientResponseError(
+            request.request_info, (), status=0, message=f"malformed response to {where}: {error}"
+        )
     else:
         made = ClientPayloadError(f"the body of the response to {where} is malformed or cut short: {error}")
     made.__cause__ = error

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import aiohappyeyeballs
+
 from corelet import Limits
 
 from .caller import find_caller
@@ -110,7 +111,7 @@ class BaseConnector:
             return
         _warn(f"Unclosed connector {self!r}, made at {self._made_at}", ResourceWarning, source=self)
         if self._loop is not None and not self._loop.is_closed():
-            self.close()
+            self._close_now(abort_ssl=True)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._is_closed else 'open'}>"
@@ -152,9 +153,7 @@ class BaseConnector:
         if self._pool is None:
             self._loop = loop
             seconds = 0 if self._force_close else self._keepalive_timeout
-            self._pool = Pool(
-                loop, limit=self._limit, limit_per_key=self._limit_per_host, idle_seconds=seconds
-            )
+            self._pool = Pool(loop, limit=self._limit, limit_per_key=self._limit_per_host, idle_seconds=seconds)
         elif loop is not self._loop:
             raise RuntimeError(
                 f"{type(self).__name__} (made at {self._made_at}) belongs to the event loop that first used it: "
@@ -253,12 +252,14 @@ class BaseConnector:
         Returns:
             Something to await: until every socket is closed. Closing is begun at once, awaited or not.
         """
-        connections: list[Connection] = []
-        if not self._is_closed:
+        return _Closing(self._close_now(abort_ssl=abort_ssl))
+
+    def _close_now(self, *, abort_ssl: bool) -> list[Connection]:
+        if self._is_closed or self._pool is None:
             self._is_closed = True
-            if self._pool is not None:
-                connections = self._pool.close(abort_ssl=abort_ssl or self._ssl_shutdown_timeout is None)
-        return _Closing(connections)
+            return []
+        self._is_closed = True
+        return self._pool.close(abort_ssl=abort_ssl or self._ssl_shutdown_timeout is None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -406,9 +407,7 @@ class TCPConnector(BaseConnector):
                 from .resolver import DefaultResolver
 
                 resolver = self._own_resolver = DefaultResolver()
-            self._dns = DnsCache(
-                resolver, family=self._family, seconds=self._dns_seconds, max_size=self._dns_names
-            )
+            self._dns = DnsCache(resolver, family=self._family, seconds=self._dns_seconds, max_size=self._dns_names)
         return self._dns
 
     async def _open(self, request: ClientRequest) -> Connection:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import corelet
+from .other_plugin import names
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,6 @@ def parse(value: str) -> ContentDisposition:
     Raises:
         MissingPluginError: no multipart plugin is installed, which reads it.
     """
-    kind, parameters = corelet.parse_content_disposition(value)
-    filename = corelet.content_disposition_filename(parameters)
+    kind, parameters = names.parse_content_disposition(value)
+    filename = names.content_disposition_filename(parameters)
     return ContentDisposition(kind, MappingProxyType(parameters), filename)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import re
 import socket
@@ -27,6 +28,7 @@ _Name = tuple[str, int]
 _LOOKS_NUMERIC: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?").fullmatch
 
 
+@functools.lru_cache(maxsize=1024)
 def is_ambiguous(host: str) -> bool:
     """Tell whether a host is written like an address, and is none in its one right form."""
     return _LOOKS_NUMERIC(host) is not None and _find_address(host) is None
@@ -65,9 +67,7 @@ class DnsCache:
         max_size: names that are remembered; the oldest one goes first.
     """
 
-    def __init__(
-        self, resolver: AbstractResolver, *, family: int, seconds: float | None, max_size: int
-    ) -> None:
+    def __init__(self, resolver: AbstractResolver, *, family: int, seconds: float | None, max_size: int) -> None:
         self._resolver = resolver
         self._family = family
         self._seconds = seconds

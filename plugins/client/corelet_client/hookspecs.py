@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 @hookspec
 def corelet_client_wrap_send(
     session: Any,
-) -> Callable[
-    [Callable[[ClientRequest], Awaitable[ClientResponse]]], Callable[[ClientRequest], Awaitable[ClientResponse]]
-] | None:
+) -> (
+    Callable[
+        [Callable[[ClientRequest], Awaitable[ClientResponse]]], Callable[[ClientRequest], Awaitable[ClientResponse]]
+    ]
+    | None
+):
     """Wrap how a session sends one request, outside of the session's middlewares.
 
     Every request that goes out passes it: each redirect is one more. What changes requests is switched on by a visible

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 #: "<" target ">", then parameters; a string keeps its commas and semicolons.
-_LINK: Final = re.compile(r'<([^>]*+)>((?:\s*+;\s*+[^\s=;,"]++(?:\s*+=\s*+(?:"(?:[^"\\]++|\\.)*+"|[^\s;,"]*+))?)*+)')
+_LINK: Final = re.compile(r'<([^<>]*+)>((?:\s*+;\s*+[^\s=;,"]++(?:\s*+=\s*+(?:"(?:[^"\\]++|\\.)*+"|[^\s;,"]*+))?)*+)')
 _PARAMETER: Final = re.compile(r';\s*+([^\s=;,"]++)(?:\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)"|([^\s;,"]*+)))?')
 _ESCAPE: Final = re.compile(r"\\(.)")
 

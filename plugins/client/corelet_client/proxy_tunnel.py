@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from multidict import CIMultiDict
+
 from corelet import HttpVersion11, hdrs
 from corelet.wire import serialize_request_head
-from multidict import CIMultiDict
 
 from .errors import ClientHttpProxyError
 from .exchange import Exchange

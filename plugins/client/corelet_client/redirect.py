@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from corelet import hdrs
 from yarl import URL
+
+from corelet import hdrs
 
 from .errors import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
 
@@ -48,7 +49,7 @@ def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
         return None
     try:
         target = URL(location, encoded=not requote)
-        url = response.real_url.join(target) if not target.absolute else target
+        url = target if target.scheme else response.real_url.join(target)
         port = url.port
     except ValueError as error:
         raise InvalidUrlRedirectClientError(location, f"the redirect is no URL: {error}") from error
@@ -56,8 +57,8 @@ def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
         raise NonHttpUrlRedirectClientError(f"{response.url.with_user(None)} redirects to {location!r}")
     if not url.raw_host or port is None:
         raise InvalidUrlRedirectClientError(location, "the redirect names no host")
-    fragment = response.real_url.raw_fragment
-    return url.with_fragment(fragment, encoded=True) if fragment and not url.raw_fragment else url
+    fragment = response.real_url.fragment
+    return url.with_fragment(fragment) if fragment and not url.raw_fragment else url
 
 
 def choose_method(status: int, method: str) -> str:

@@ -68,6 +68,7 @@ class ClientRequest:
     __slots__ = (
         "__weakref__",
         "_connection_key",
+        "asked_url",
         "auth",
         "body",
         "chunked",
@@ -115,6 +116,8 @@ class ClientRequest:
     ) -> None:
         self.method = method
         self.url = url
+        #: What the caller has asked for: another one where redirects have led elsewhere.
+        self.asked_url = url
         self.headers: CIMultiDict[str] = headers if type(headers) is CIMultiDict else CIMultiDict(headers or ())
         self.skip_auto_headers = skip_auto_headers
         self.auth = auth
@@ -274,9 +277,7 @@ class ClientRequest:
         if self.is_forwarded and (fields := self.make_proxy_fields()):
             headers = headers.copy()
             headers.update(fields)
-        if not isinstance(self.body, Payload) and (
-            hdrs.CONTENT_LENGTH in headers or hdrs.TRANSFER_ENCODING in headers
-        ):
+        if type(self.body) is bytes and (hdrs.CONTENT_LENGTH in headers or hdrs.TRANSFER_ENCODING in headers):
             self._check_empty()
         return serialize_request_head(self.method, self._make_target(), self.version, headers)
 

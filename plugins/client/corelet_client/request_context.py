@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class _Closable(Protocol):
-    async def __aexit__(self, *details: Any) -> None: ...
+    async def __aexit__(self, *details: object) -> None: ...
 
 
 _T = TypeVar("_T", bound=_Closable)

@@ -11,15 +11,16 @@ from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import corelet
-from corelet import EMPTY_PAYLOAD, hdrs
-from corelet.fields import parse_content_type
 from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
 from yarl import URL
+
+from corelet import EMPTY_PAYLOAD, hdrs
+from corelet.fields import parse_content_type
 
 from .cookie import make_response_cookies
 from .errors import ClientConnectionError, ClientPayloadError, ClientResponseError, ContentTypeError
 from .link import parse_links
+from .other_plugin import names
 from .tracing import TraceResponseChunkReceivedParams
 
 if TYPE_CHECKING:
@@ -201,15 +202,16 @@ class ClientResponse:
         coded = None if codings is None else self._head.field("Content-Encoding")
         if codings is None or coded is None:
             return stream
-        names = [_CODING_ALIASES.get(name, name) for part in coded.split(",") if (name := part.strip().lower())]
-        if len(names) > _MAX_CODINGS:
-            stream.set_exception(ClientPayloadError(f"Content-Encoding has {len(names)} codings, limit {_MAX_CODINGS}"))
+        applied = [_CODING_ALIASES.get(name, name) for part in coded.split(",") if (name := part.strip().lower())]
+        if len(applied) > _MAX_CODINGS:
+            message = f"Content-Encoding has {len(applied)} codings, limit {_MAX_CODINGS}"
+            stream.set_exception(ClientPayloadError(message))
             self.close()
             return stream
-        for name in reversed(names):
+        for name in reversed(applied):
             if name not in codings:
                 return self._leave_coded(stream, name)
-            stream = corelet.DecodedStreamReader(stream, codings[name], make_error=self._make_coding_error)
+            stream = names.DecodedStreamReader(stream, codings[name], make_error=self._make_coding_error)
         return stream
 
     def _leave_coded(self, stream: StreamReader, name: str) -> StreamReader:
@@ -276,7 +278,7 @@ class ClientResponse:
         return b"".join(pieces)
 
     def get_encoding(self) -> str:
-        """Get the encoding that :meth:`text` uses: the charset of Content-Type; utf-8 for JSON; else the session's guess.
+        """Get the encoding of :meth:`text`: the charset of Content-Type; utf-8 for JSON; else the session's guess.
 
         Raises:
             RuntimeError: a guess is needed, and the body was not read.
@@ -358,7 +360,7 @@ class ClientResponse:
         """Whether the connection was given back or is closed."""
         return self._exchange.connection is None
 
-    def release(self) -> _Done:
+    def release(self) -> Any:
         """Let go of the response: its connection goes back to the pool, or is closed where the body was not read.
 
         Returns:

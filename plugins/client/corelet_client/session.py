@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
-from corelet import BytesPayload, HttpVersion, HttpVersion11, JsonPayload, Limits, hdrs
-from corelet.plugins import make_manager
 from multidict import CIMultiDict
 from yarl import URL
+
+from corelet import BytesPayload, HttpVersion, HttpVersion11, JsonPayload, Limits, hdrs
+from corelet.plugins import make_manager
 
 from . import plugin
 from .auth import BasicAuth
@@ -24,7 +25,7 @@ from .caller import find_caller
 from .codings import Codings
 from .connector import TCPConnector
 from .cookie_jar import CookieJar
-from .errors import ClientConnectionError, InvalidUrlClientError
+from .errors import InvalidUrlClientError
 from .request import USER_AGENT, ClientRequest, check_version
 from .request_context import RequestContext, SessionRequestContext
 from .response import ClientResponse
@@ -35,7 +36,6 @@ from .tracing import Tracer
 from .transmission import transmit
 
 if TYPE_CHECKING:
-    from corelet import ClientWebSocketResponse
     from corelet.abc import AbstractCookieJar, ContentCoding
     from corelet.plugins import PluginManager
 
@@ -183,8 +183,10 @@ class ClientSession:
         if connector is None or self._is_closed or connector.closed or not self._connector_owner:
             return
         _warn(f"Unclosed client session {self!r}, made at {self._made_at}", ResourceWarning, source=self)
+        # Closed here, it warns no more.
         if self._loop is not None and not self._loop.is_closed():
-            connector.close()
+            closing = connector.close()
+            del closing
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self.closed else 'open'}>"
@@ -309,7 +311,7 @@ class ClientSession:
         """Send a DELETE request; see :meth:`request`."""
         return RequestContext(self._request(hdrs.METH_DELETE, url, **kwargs))
 
-    def ws_connect(self, url: str | URL, **kwargs: Any) -> RequestContext[ClientWebSocketResponse]:
+    def ws_connect(self, url: str | URL, **kwargs: Any) -> RequestContext[Any]:
         """Open a WebSocket; see :func:`corelet_client.websocket.connect` for the arguments.
 
         Raises:
@@ -362,45 +364,45 @@ class ClientSession:
         loop = asyncio.get_running_loop()
         if loop is not self._loop or self._is_closed:
             self._begin()
-        call = Call()
-        call.session = self
-        call.method = method.upper()
-        call.url, call.auth = self._find_url(url, params, auth)
-        if headers is not None and call.auth is not None and hdrs.AUTHORIZATION in CIMultiDict(headers):
-            if auth is not None:
-                raise ValueError("Authorization is given, and auth: choose one")
-            call.auth = None
-        call.skip_auto_headers = self._skip_auto_headers
-        call.headers = self._complete_headers
+        real_url, real_auth = self._find_url(url, params, auth)
+        fields, skipped = self._complete_headers, self._skip_auto_headers
         if headers is not None or skip_auto_headers is not None:
-            self._merge_headers(call, headers, skip_auto_headers)
-        call.body = b""
-        if data is not None or json is not None:
-            call.body = self._make_body(data, json)
-        call.compress = "deflate" if compress is True else compress or None
-        if call.compress is not None:
-            self.find_coding(call.compress)
-        call.chunked = bool(chunked)
-        call.cookies = cookies
-        call.expect100 = expect100
-        call.is_upgrade = is_upgrade
-        call.allow_redirects = allow_redirects
-        call.max_redirects = max_redirects
-        call.version = self._version
-        call.proxy, call.proxy_auth = (self._proxy, self._proxy_auth) if proxy is None else check_proxy(proxy)
-        call.proxy_auth = proxy_auth or call.proxy_auth
-        call.proxy_headers = proxy_headers
-        call.ssl = True if ssl is True else check_ssl(ssl)
-        call.server_hostname = server_hostname
+            fields, skipped = self._merge_headers(headers, skip_auto_headers)
+            real_auth = _choose_auth(real_auth, auth, fields)
+        real_proxy, proxy_user = (self._proxy, self._proxy_auth) if proxy is None else check_proxy(proxy)
         changes = (timeout, read_bufsize, auto_decompress, max_line_size, max_field_size, max_headers)
-        call.settings = self._settings if changes == _NO_CHANGES else self._change_settings(*changes)
-        call.send = self._send if middlewares is None else self._wrap(middlewares)
-        call.tracer = Tracer(self, self._trace_configs, trace_request_ctx) if self._trace_configs else None
-        call.upload_tracker = upload_tracker
+        settings = self._settings if changes == _NO_CHANGES else self._change_settings(*changes)
+        total = settings.timeout.total
         if upload_tracker is not None:
             upload_tracker.take()
-        total = call.settings.timeout.total
-        call.deadline = loop.time() + total if total else NEVER
+        call = Call(
+            session=self,
+            method=method.upper(),
+            url=real_url,
+            asked_url=real_url,
+            headers=fields,
+            skip_auto_headers=skipped,
+            body=b"" if data is None and json is None else self._make_body(data, json),
+            cookies=cookies,
+            auth=real_auth,
+            version=self._version,
+            compress=self._check_coding(compress) if compress else None,
+            chunked=bool(chunked),
+            expect100=expect100,
+            is_upgrade=is_upgrade,
+            allow_redirects=allow_redirects,
+            max_redirects=max_redirects,
+            proxy=real_proxy,
+            proxy_auth=proxy_auth or proxy_user,
+            proxy_headers=proxy_headers,
+            ssl=True if ssl is True else check_ssl(ssl),
+            server_hostname=server_hostname,
+            settings=settings,
+            send=self._send if middlewares is None else self._wrap(middlewares),
+            tracer=Tracer(self, self._trace_configs, trace_request_ctx) if self._trace_configs else None,
+            upload_tracker=upload_tracker,
+            deadline=loop.time() + total if total else NEVER,
+        )
         try:
             response = await call.run()
         except BaseException as error:
@@ -414,9 +416,7 @@ class ClientSession:
             await _check_status(check, response)
         return response
 
-    def _find_url(
-        self, given: str | URL, params: QueryParams, auth: BasicAuth | None
-    ) -> tuple[URL, BasicAuth | None]:
+    def _find_url(self, given: str | URL, params: QueryParams, auth: BasicAuth | None) -> tuple[URL, BasicAuth | None]:
         """Find what URL is meant, and who asks."""
         try:
             url = URL(given) if self._base_url is None else self._base_url.join(URL(given))
@@ -435,19 +435,27 @@ class ClientSession:
             return url, None
         return url, find_auth(url, auth, self._auth, trust_env=self._trust_env)
 
-    def _merge_headers(self, call: Call, headers: HeaderFields | None, skipped: Iterable[str] | None) -> None:
+    def _merge_headers(
+        self, headers: HeaderFields | None, skipped: Iterable[str] | None
+    ) -> tuple[CIMultiDict[str], frozenset[str]]:
+        """Put the fields of one request over those of the session; give the names that are not added, too."""
         merged = self._complete_headers.copy()
+        left_out = self._skip_auto_headers
         if skipped is not None:
-            call.skip_auto_headers |= frozenset(map(str.lower, skipped))
-            for name in call.skip_auto_headers:
+            left_out |= frozenset(map(str.lower, skipped))
+            for name in left_out:
                 if name not in self._headers:
                     merged.popall(name, None)
-        if headers is not None:
-            given: CIMultiDict[str] = CIMultiDict(headers)
-            for name in given:
-                merged.popall(name, None)
-            merged.extend(given)
-        call.headers = merged
+        given: CIMultiDict[str] = CIMultiDict(headers or ())
+        for name in given:
+            merged.popall(name, None)
+        merged.extend(given)
+        return merged, left_out
+
+    def _check_coding(self, compress: str | bool) -> str:
+        name = "deflate" if compress is True else str(compress)
+        self.find_coding(name)
+        return name
 
     def _make_body(self, data: Any, json: Any) -> Any:
         if json is None:
@@ -594,6 +602,15 @@ class ClientSession:
         return self._fallback_charset_resolver
 
 
+def _choose_auth(found: BasicAuth | None, given: BasicAuth | None, fields: CIMultiDict[str]) -> BasicAuth | None:
+    """Let a field that the caller gave go before what the session has."""
+    if found is None or hdrs.AUTHORIZATION not in fields:
+        return found
+    if given is not None:
+        raise ValueError("Authorization is given, and auth: choose one")
+    return None
+
+
 _NO_CHANGES: Final = (_NOT_GIVEN, None, None, None, None, None)
 
 
@@ -637,8 +654,7 @@ def _make_limits(limits: Limits, line: int | None, field: int | None, fields: in
 
 def _extend_query(url: URL, params: QueryParams) -> URL:
     """Add parameters behind those of the URL, whose bytes stay as they are."""
-    query = params if isinstance(params, str) else None
-    made = URL.build(path="/", query_string=query) if query is not None else URL("/").with_query(params)
+    made = URL(f"?{params}") if isinstance(params, str) else URL().with_query(params)
     joined = "&".join(filter(None, (url.raw_query_string, made.raw_query_string)))
     return URL.build(
         scheme=url.scheme,

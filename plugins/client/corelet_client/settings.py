@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from corelet import Limits
@@ -33,7 +33,7 @@ class Settings:
     """
 
     timeout: ClientTimeout = DEFAULT_TIMEOUT
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     read_bufsize: int = READ_BUFFER_BYTES
     codings: Mapping[str, ContentCoding] | None = None
     max_decoded_size: int = MAX_DECODED_BYTES

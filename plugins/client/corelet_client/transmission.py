@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from corelet import BytesPayload, Payload
+from corelet import BytesPayload
 
 from .connector import trace_reuse
 from .errors import ClientConnectionResetError, ClientOSError, ServerDisconnectedError
@@ -32,7 +32,7 @@ async def transmit(request: ClientRequest, connector: BaseConnector) -> Exchange
     """Send a request over a connection of a connector.
 
     Returns:
-        The exchange, whose head is there.
+        The exchange, whose head is there; what goes wrong behind it is for whoever reads the body.
 
     Raises:
         LocalProtocolError: the head can't be sent; nothing was opened for it.
@@ -46,12 +46,12 @@ async def transmit(request: ClientRequest, connector: BaseConnector) -> Exchange
     elif request.tracer is not None:
         await trace_reuse(request, connection)
     exchange = await _send(request, head, connection)
-    if exchange.error is not None:
+    if exchange.head is None and exchange.error is not None:
         if not _may_send_again(exchange, connection):
             raise exchange.error
         connection = await connector.connect(request, fresh=True)
         exchange = await _send(request, head, connection)
-        if exchange.error is not None:
+        if exchange.head is None and exchange.error is not None:
             raise exchange.error
     return exchange
 
@@ -70,7 +70,7 @@ async def _send(request: ClientRequest, head: bytes, connection: Connection) -> 
     connection.begin(exchange)
     try:
         body = request.body
-        if not isinstance(body, Payload):
+        if type(body) is bytes:
             connection.send(head)
             exchange.is_begun = exchange.is_sent = True
         elif isinstance(body, BytesPayload) and _is_simple(request, body):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-import corelet
-from corelet import hdrs
 from multidict import CIMultiDict
 
+from corelet import hdrs
+
 from .errors import ClientConnectionResetError, WSServerHandshakeError
+from .other_plugin import names
 
 if TYPE_CHECKING:
-    from corelet import ClientWebSocketResponse, ClientWSTimeout
     from yarl import URL
 
     from .request import HeaderFields
@@ -31,7 +31,7 @@ async def connect(
     *,
     method: str = hdrs.METH_GET,
     protocols: Iterable[str] = (),
-    timeout: ClientWSTimeout | None = None,
+    timeout: Any = None,
     receive_timeout: float | None = None,
     autoclose: bool = True,
     autoping: bool = True,
@@ -42,7 +42,7 @@ async def connect(
     max_msg_size: int = MAX_MESSAGE_BYTES,
     decode_text: bool = True,
     **kwargs: Any,
-) -> ClientWebSocketResponse:
+) -> Any:
     """Open a WebSocket; ``session.ws_connect`` is this.
 
     Args:
@@ -68,13 +68,11 @@ async def connect(
         WSServerHandshakeError: the server does not agree.
         ClientError: as for a request.
     """
-    extensions = [corelet.PermessageDeflate(max_window_bits=compress)] if compress else []
-    handshake = corelet.WebSocketClientHandshake(protocols=protocols, extensions=extensions, origin=origin)
+    extensions = [names.PermessageDeflate(max_window_bits=compress)] if compress else []
+    handshake = names.WebSocketClientHandshake(protocols=protocols, extensions=extensions, origin=origin)
     fields = CIMultiDict(headers or ())
     fields.update(handshake.headers)
-    response = await session.request(
-        method, url, headers=fields, is_upgrade=True, raise_for_status=False, **kwargs
-    )
+    response = await session.request(method, url, headers=fields, is_upgrade=True, raise_for_status=False, **kwargs)
     try:
         _check(handshake, response)
         connection = response.connection
@@ -85,7 +83,7 @@ async def connect(
         response.close()
         raise
     try:
-        websocket: ClientWebSocketResponse = corelet.open_client_websocket(
+        websocket = names.open_client_websocket(
             transport,
             handshake,
             rest=rest,
@@ -105,19 +103,18 @@ async def connect(
     return websocket
 
 
-def _make_timeout(timeout: ClientWSTimeout | None, receive: float | None) -> ClientWSTimeout | None:
+def _make_timeout(timeout: Any, receive: float | None) -> Any:
     if receive is None:
         return timeout
-    default = corelet.ClientWSTimeout(ws_close=CLOSE_SECONDS) if timeout is None else timeout
-    made: ClientWSTimeout = corelet.ClientWSTimeout(ws_receive=receive, ws_close=default.ws_close)
-    return made
+    default = names.ClientWSTimeout(ws_close=CLOSE_SECONDS) if timeout is None else timeout
+    return names.ClientWSTimeout(ws_receive=receive, ws_close=default.ws_close)
 
 
 def _check(handshake: Any, response: ClientResponse) -> None:
     """Refuse an answer that opens no WebSocket, or chooses what was not offered."""
     try:
         handshake.check(response.status, response.headers)
-    except corelet.WebSocketHandshakeError as error:
+    except names.WebSocketHandshakeError as error:
         raise WSServerHandshakeError(
             response.request_info,
             response.history,
