@@ -67,7 +67,7 @@ async def test_bad_version_is_refused(raw, client):  # a-017, CVE-2023-49081
 async def test_path_is_quoted(raw, client, path):  # a-018, CVE-2019-12387
     server = await raw(serve_ok)
     try:
-        async with client.get(f"{server.url}{path[1:]}") as response:
+        async with client.get(f"{server.url}{path}") as response:
             await response.read()
     except InvalidURL:
         assert server.connections == 0
@@ -80,7 +80,7 @@ async def test_path_is_quoted(raw, client, path):  # a-018, CVE-2019-12387
 
 async def test_encoded_path_with_controls_is_refused(raw, client):  # a-018
     server = await raw(serve_ok)
-    url = URL(f"{server.url}a b\r\nX: y", encoded=True)
+    url = URL(f"{server.url}/a b\r\nX: y", encoded=True)
     with pytest.raises(ValueError):  # noqa: PT011 -- whichever check comes first
         await client.get(url)
     assert server.connections == 0
