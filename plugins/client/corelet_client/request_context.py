@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 class _Closable(Protocol):
-    async def __aexit__(self, *details: object) -> None: ...
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None: ...
 
 
 _T = TypeVar("_T", bound=_Closable)
