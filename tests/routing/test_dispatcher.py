@@ -165,7 +165,7 @@ def look(router: UrlDispatcher, resources: list[AbstractResource], method: str, 
     return sorted(getattr(info.http_exception, "allowed_methods", ()))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(
     rules=st.lists(st.one_of(RULES, RULES, RULES, MOUNTS), max_size=8),
     asked=st.lists(st.tuples(st.sampled_from(["GET", "POST", "PUT"]), PATHS), min_size=1, max_size=8),
@@ -186,7 +186,7 @@ def test_first_registered_match_wins(rules, asked):
             assert look(router, resources, method, raw_path) == scan(rules, method, path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(rules=st.lists(RULES, max_size=8), segments=PATHS)
 def test_a_path_of_its_own_finds_each_resource(rules, segments):
     """What a resource resolves alone it resolves in a router, where nothing else is asked for by that method."""
