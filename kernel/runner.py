@@ -25,7 +25,9 @@ from yarl import URL
 
 from .access_logger import AccessLogger
 from .app import Application
+from .errors import ListenError
 from .limits import SHUTDOWN_SECONDS
+from .negotiation import offer_protocols
 from .server import Server, make_server
 
 if TYPE_CHECKING:
@@ -254,7 +256,8 @@ class BaseSite(ABC):
     Args:
         runner: whose server gets the connections; it must be set up.
         shutdown_timeout: for aiohttp's callers: where given, it becomes the runner's.
-        ssl_context: with it, all connections use TLS.
+        ssl_context: with it, all connections use TLS. Where plugins have registered protocols, it is made to offer
+            them by ALPN.
         backlog: connections that wait in the kernel to be accepted.
 
     Raises:
@@ -274,8 +277,11 @@ class BaseSite(ABC):
         if shutdown_timeout is not None:
             runner.shutdown_timeout = shutdown_timeout
         self._runner = runner
-        self._factory = runner.server
+        self._factory: Callable[[], asyncio.Protocol] = runner.server
         self._ssl_context = ssl_context
+        if ssl_context is not None and runner.server.slots.protocols:
+            offer_protocols(ssl_context, runner.server.slots.protocols)
+            self._factory = runner.server.negotiate
         self._backlog = backlog
         self._listeners: list[tuple[socket.socket, asyncio.Server]] = []
         self._addresses: list[Any] = []
@@ -299,7 +305,7 @@ class BaseSite(ABC):
 
         Raises:
             RuntimeError: it was started already.
-            OSError: the address can't be listened on; the error names it.
+            ListenError: the address can't be listened on, an OSError; the error names it.
         """
         if self in self._runner.sites:
             raise RuntimeError(f"{self.name} is started already in {self._runner!r}")
@@ -409,7 +415,11 @@ class TCPSite(BaseSite):
 
     async def _open_sockets(self) -> list[socket.socket]:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        host = self._host or None
+        try:
+            found = await loop.getaddrinfo(host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except OSError as error:
+            raise ListenError(error.errno, f"can't listen on host {self._host!r}: {error.strerror}") from error
         places = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
         options = _socket_options(self._reuse_address, self._reuse_port)
         # A port that is free on the first address may be taken on the next one.
@@ -646,7 +656,7 @@ def _bind(sock: socket.socket, address: Any) -> None:
         sock.bind(address)
     except OSError as error:
         sock.close()
-        raise OSError(error.errno, f"can't listen on {address!r}: {error.strerror}") from error
+        raise ListenError(error.errno, f"can't listen on {address!r}: {error.strerror}") from error
 
 
 def _remove_stale_socket(path: str) -> None:
