@@ -52,6 +52,7 @@ _GIVEN_BY_APP: Final = {"handler", "request_factory", "slots", "app", "client_ma
 _PORT_TRIES: Final = 16
 #: What a TLS handshake in progress gets to end when its site stops, in seconds: a slow round trip.
 _HANDSHAKE_SECONDS: Final = 0.25
+_INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 #: What a socket of an address family says that this machine doesn't have.
 _MISSING_FAMILY: Final = {errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EADDRNOTAVAIL}
 
@@ -324,6 +325,9 @@ class BaseSite(ABC):
         loop = asyncio.get_running_loop()
         for sock in sockets:
             sock.setblocking(False)
+            if sock.family in _INTERNET:
+                # Connections take it over. asyncio sets it only where the listening socket was made with a protocol.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             server = await loop.create_server(self._factory, sock=sock, ssl=self._ssl_context, backlog=self._backlog)
             self._listeners.append((sock, server))
             self._addresses.append(sock.getsockname())

@@ -1,4 +1,4 @@
-"""A protocol that a plugin registers is offered by ALPN, and serves the peers that choose it, until the server stops."""
+"""A protocol that a plugin registers is offered by ALPN, and serves the peers that choose it until the end."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_two_factories_for_one_id_are_a_conflict_that_names_both() -> None:
 
 
 def test_the_kernels_own_id_can_not_be_taken() -> None:
-    with pytest.raises(PluginConflictError, match="ALPN id 'http/1.1' is the kernel's own"):
+    with pytest.raises(PluginConflictError, match=r"ALPN id 'http/1\.1' is the kernel's own"):
         ProtocolRegistry().add("http/1.1", Shout)
 
 
