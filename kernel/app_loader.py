@@ -40,7 +40,8 @@ def load_app(place: str) -> Application | Awaitable[Application]:
         Exception: whatever the module raises when it is imported, or the function when it is called.
     """
     module_name, _, name = place.partition(":")
-    if not name or not all(part.isidentifier() for part in (*module_name.split("."), *name.split("."))):
+    is_file = module_name.endswith(".py")
+    if is_file or not all(part.isidentifier() for part in (*module_name.split("."), *name.split("."))):
         raise AppLoadError(f"{place!r} names no application: expected MODULE:NAME{_suggest_place(module_name, name)}")
     folder = os.getcwd()
     if folder not in sys.path:

@@ -229,7 +229,7 @@ def _add_run(commands: CommandRegistry) -> None:
         "--shutdown-timeout",
         metavar="SECONDS",
         type=float,
-        help=f"for answers in progress to end; default {SHUTDOWN_SECONDS:g}, with --reload {_RELOAD_SHUTDOWN_SECONDS:g}",
+        help=f"for answers in progress; default {SHUTDOWN_SECONDS:g}, with --reload {_RELOAD_SHUTDOWN_SECONDS:g}",
     )
 
 
@@ -254,8 +254,8 @@ def serve_reloaded(options: argparse.Namespace) -> None:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve the application that the command line names until a signal comes."""
-    make_loop = _choose_loop(options.loop)
-    context = _make_tls_context(options.tls_cert, options.tls_key)
+    make_loop = choose_loop(options.loop)
+    context = make_tls_context(options.tls_cert, options.tls_key)
     app = load_app(options.app)
     log = None if options.no_access_log else access_logger
     if log is not None:
@@ -285,7 +285,8 @@ def _parse_port(text: str) -> int:
     return int(text)
 
 
-def _choose_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+def choose_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Choose what makes the event loop: ``asyncio``, ``uvloop``, or ``auto`` for uvloop where it is installed."""
     if name != "asyncio":
         try:
             import uvloop
@@ -299,7 +300,8 @@ def _choose_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return new_event_loop
 
 
-def _make_tls_context(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
+def make_tls_context(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
+    """Make a server's context of a certificate chain and its key, which may be in one file; None without a chain."""
     if certificate is None:
         if key is not None:
             raise UsageError("--tls-key is the key of a certificate: give it by --tls-cert")
@@ -334,12 +336,12 @@ def show_routes(options: argparse.Namespace) -> None:
     if app.handler is not None:
         _print(f"{_name_object(app.handler)} answers every request: the application has no router")
         return
-    rows = [_describe_route(route) for route in app.router.routes()]
+    rows = [describe_route(route) for route in app.router.routes()]
     for line in _align([("METHOD", "PATH", "NAME", "HANDLER"), *rows]):
         _print(line)
 
 
-def _describe_route(route: Any) -> tuple[str, ...]:
+def describe_route(route: Any) -> tuple[str, ...]:
     """Say what is known of a route; each router has its own kind, see ``abc.AbstractRouter.routes``."""
     facts = route.get_info() if hasattr(route, "get_info") else {}
     path = next((str(facts[key]) for key in ("path", "formatter", "prefix") if key in facts), repr(route))
