@@ -99,7 +99,9 @@ class CommandRegistry:
     """
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self._parsers = parser.add_subparsers(title="commands", metavar="COMMAND", prog="corelet")
+        self._subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", prog="corelet")
+        #: The parsers of all commands, by name.
+        self.parsers: dict[str, argparse.ArgumentParser] = {}
         self._owners: dict[str, str] = {}
         self._unsigned: dict[str, argparse.ArgumentParser] = {}
 
@@ -118,8 +120,8 @@ class CommandRegistry:
                 raise PluginConflictError(f"there is a command {each!r} already: it comes with {self._owners[each]}")
             self._owners[each] = "the same plugin"
         arguments.setdefault("formatter_class", HelpFormatter)
-        parser: argparse.ArgumentParser = self._parsers.add_parser(name, **arguments)
-        self._unsigned[name] = parser
+        parser: argparse.ArgumentParser = self._subparsers.add_parser(name, **arguments)
+        self.parsers[name] = self._unsigned[name] = parser
         return parser
 
     def sign(self, owner: str) -> None:

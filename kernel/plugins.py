@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from .plugin_record import Implementation
 
 _ADD_HOOKSPECS: Final = "corelet_add_hookspecs"
+#: What the names of hooks begin with.
+_PREFIX: Final = f"{PROJECT_NAME}_"
 #: Hooks of which each plugin is asked alone, so that one that fails keeps no other from answering.
 _ASKED_ALONE: Final = (_ADD_HOOKSPECS, "corelet_add_commands", "corelet_report")
 
@@ -198,7 +200,7 @@ class PluginManager:
     def _find_hook(self, name: str, exclusive: bool, arguments: Mapping[str, Any]) -> pluggy.HookCaller:
         spec = self._find_spec(name)
         if spec is None:
-            raise LookupError(f"there is no hook {name}{_suggest(name, self._hook_names())}")
+            raise LookupError(f"there is no hook {name}{self._suggest_hook(name)}")
         if _is_exclusive(spec) is not exclusive:
             way = "not exclusive: ask by call_all" if exclusive else "exclusive: ask by call_one"
             raise TypeError(f"{name} is {way}")
@@ -211,8 +213,11 @@ class PluginManager:
         hook = getattr(self.pluggy.hook, name, None)
         return None if hook is None else hook.spec
 
-    def _hook_names(self) -> list[str]:
-        return [name for name in vars(self.pluggy.hook) if self._find_spec(name) is not None]
+    def _suggest_hook(self, name: str) -> str:
+        names = [each for each in vars(self.pluggy.hook) if self._find_spec(each) is not None]
+        # What all names begin with would make any two of them near.
+        near = _suggest(name.removeprefix(_PREFIX), (each.removeprefix(_PREFIX) for each in names))
+        return near.replace("mean ", f"mean {_PREFIX}")
 
     def _tell_apart(self, record: PluginRecord, joining: Iterable[PluginRecord]) -> PluginRecord:
         """Fail a plugin that is there already; number one that only has another one's name."""
@@ -256,7 +261,7 @@ class PluginManager:
         return ""
 
     def _describe_unknown(self, hook: str) -> str:
-        hint = _suggest(hook, self._hook_names())
+        hint = self._suggest_hook(hook)
         return f"unknown hook {hook}{hint or '; if the plugin with it may be missing: @hookimpl(optionalhook=True)'}"
 
     def _guard_all(self, record: PluginRecord) -> Iterator[tuple[str, Callable[..., Any]]]:
