@@ -111,7 +111,11 @@ class AbstractRouter(ABC):
         self._frozen = True
 
     def routes(self) -> Iterable[Any]:
-        """Every route known at freeze; hooks that wrap handlers are asked for each of them then."""
+        """Every route known at freeze; hooks that wrap handlers are asked for each of them then.
+
+        ``corelet routes`` shows of each what it has of ``method``, ``name``, ``handler`` and ``get_info()``, where
+        ``path``, ``formatter`` or ``prefix`` is the path, and ``domain`` stands before it.
+        """
         return ()
 
     def find(self, request: Any) -> AbstractMatchInfo | None:
@@ -221,6 +225,87 @@ class UpgradedProtocol(Protocol):
     def pause_writing(self) -> None: ...
 
     def resume_writing(self) -> None: ...
+
+
+class NegotiatedConnection(ABC):
+    """A server connection that speaks what the peer chose in the TLS handshake: an ``asyncio.Protocol``.
+
+    Made by a factory of ``corelet_register_protocols``. The server holds its deadline and stops it like its own
+    connections: :meth:`stop`, then :meth:`close_idle` as soon as :attr:`is_idle`, and after ``shutdown_timeout``
+    :meth:`cancel` and :meth:`abort`. ``server.handler(request)`` answers a request; ``server.app``, ``limits``,
+    ``deadlines``, ``logger`` and ``now`` are what its own connections use.
+
+    Args:
+        server: the ``web.Server`` that the connection is made for.
+
+    Source: RFC 7301.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        #: The socket's transport; None before :meth:`connection_made` and once the connection is lost.
+        self.transport: asyncio.Transport | None = None
+        #: The time by the loop's clock at which the server calls :meth:`expire`, within half a second.
+        self.deadline = float("inf")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begin; overriding methods call this one first."""
+        self.transport = transport
+        self.server.add(self)
+        notify = self.server.slots.connection_made
+        if notify is not None:
+            notify(self)
+
+    @abstractmethod
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+
+    def eof_received(self) -> bool | None:
+        """Take the end of what the peer sends; the transport closes by default."""
+        return None
+
+    def pause_writing(self) -> None:
+        """Write no more: the peer is behind."""
+
+    def resume_writing(self) -> None:
+        """Write on."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; overriding methods call this one."""
+        self.transport = None
+        self.server.discard(self)
+        notify = self.server.slots.connection_lost
+        if notify is not None:
+            notify(self, exc)
+
+    def expire(self) -> None:
+        """The deadline has come; the connection ends by default."""
+        self.abort()
+
+    @property
+    @abstractmethod
+    def is_idle(self) -> bool:
+        """Whether nothing is being read or answered, so that a stopping server may close."""
+
+    def stop(self) -> None:
+        """Begin nothing new after what is at work; the server has begun to stop."""
+
+    def close_idle(self) -> None:
+        """Close unless something is being read or answered."""
+        if self.is_idle and self.transport is not None:
+            self.transport.close()
+
+    def cancel(self) -> None:
+        """Cancel what is at work; :meth:`abort` comes a second later."""
+
+    def abort(self) -> None:
+        """End at once; what hasn't been written is lost."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+#: Makes the connection of a peer that has chosen its protocol: takes the ``web.Server``.
+ConnectionFactory = Callable[[Any], NegotiatedConnection]
 
 
 class ContentCoding(ABC):

@@ -95,11 +95,12 @@ def corelet_add_commands(commands: Any) -> None:
 
     When: the command starts, before its arguments are read.
 
-    Order: as all hooks; two commands with one name are an error.
+    Order: as all hooks, but no wrappers; two commands with one name are an error that names who has it.
 
     Args:
-        commands: the subparsers of an ``argparse.ArgumentParser``; call ``commands.add_parser(name, help=...)``, and
-            ``set_defaults(run=function)`` on what it returns. ``function(arguments)`` returns the exit status.
+        commands: the registry; call ``commands.add_parser(name, help=...)``, which takes what ``argparse`` takes for a
+            subcommand, and ``set_defaults(run=function)`` on the ``ArgumentParser`` that it returns.
+            ``function(arguments)`` returns the exit status, or None for 0.
 
     Returns: None.
 
@@ -214,15 +215,18 @@ def corelet_register_protocols(protocols: Any, app: Any) -> None:
 
     When: the application freezes.
 
-    Order: as all hooks; protocols are offered in the order in which they were registered, before ``http/1.1``.
+    Order: as all hooks; protocols are offered in the order in which they were registered, before ``http/1.1``. Every
+    site with TLS has its context offer them, in place of what the context offered.
 
     Args:
-        protocols: the registry; call ``protocols.add(alpn_id, connection_factory)``.
-        app: the Application that is served.
+        protocols: the registry; call ``protocols.add(alpn_id, connection_factory)``. The factory is called with the
+            Server for each peer that has chosen the protocol, and returns an ``abc.NegotiatedConnection``.
+        app: the Application that is served; the outermost one.
 
     Returns: None.
 
-    Raises: PluginConflictError where two plugins register one ALPN id.
+    Raises: PluginConflictError where two plugins register one ALPN id. An exception from a factory is logged, and ends
+        that connection.
 
     Since: hook API 1.
     """
@@ -350,9 +354,9 @@ def corelet_lifespan(app: Any) -> AbstractAsyncContextManager[Any] | None:
 def corelet_report(app: Any) -> Iterable[str] | None:
     """Tell the operator what the plugin does here: its settings, its state.
 
-    When: ``corelet plugins`` with an application, and debug pages.
+    When: ``corelet plugins MODULE:APP``, and an error page of an application in debug mode.
 
-    Order: as all hooks.
+    Order: as all hooks, but no wrappers.
 
     Args:
         app: the Application.

@@ -6,16 +6,18 @@ Plugins are asked here and nowhere later: while a request is answered no hook is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from .abc import ContentCoding, FormReader, Instrument
 from .error_renderer import make_error_renderer
 from .errors import PluginConflictError
+from .negotiation import HTTP_1_1
 
 if TYPE_CHECKING:
     import logging
 
-    from .abc import AbstractAccessLogger, AbstractMatchInfo, Handler, Middleware
+    from .abc import AbstractAccessLogger, AbstractMatchInfo, ConnectionFactory, Handler, Middleware
     from .app import Application
     from .plugins import PluginManager
     from .request import Request
@@ -77,6 +79,37 @@ class FormReaderRegistry:
             raise PluginConflictError(f"media type {media_type!r} has two form readers: {taken!r} and {reader!r}")
 
 
+class ProtocolRegistry:
+    """Connection factories by ALPN id; what ``corelet_register_protocols`` gets."""
+
+    def __init__(self) -> None:
+        self._factories: dict[str, ConnectionFactory] = {}
+
+    @property
+    def factories(self) -> Mapping[str, ConnectionFactory]:
+        """The factories registered so far, in their order."""
+        return self._factories
+
+    def add(self, alpn_id: str, factory: ConnectionFactory) -> None:
+        """Register what makes the connection of a peer that chooses a protocol.
+
+        Args:
+            alpn_id: as registered with IANA: ``h2``; 1 to 255 bytes of ASCII.
+            factory: takes the Server, returns an ``abc.NegotiatedConnection``.
+
+        Raises:
+            PluginConflictError: the id is taken, or is the kernel's own ``http/1.1``.
+            ValueError: it can't be an ALPN id.
+        """
+        if not (alpn_id.isascii() and 0 < len(alpn_id) < 256):
+            raise ValueError(f"ALPN id {alpn_id!r} is not 1 to 255 bytes of ASCII")
+        if alpn_id == HTTP_1_1:
+            raise PluginConflictError(f"ALPN id {alpn_id!r} is the kernel's own; {factory!r} can't have it")
+        taken = self._factories.setdefault(alpn_id, factory)
+        if taken is not factory:
+            raise PluginConflictError(f"ALPN id {alpn_id!r} is registered twice: {taken!r} and {factory!r}")
+
+
 class Slots:
     """What a server asks while it answers; a bare handler has these defaults.
 
@@ -84,19 +117,21 @@ class Slots:
         prepare_response: runs before the head of every response, or None.
         render_error: makes a response of an error.
         access_logger: what a plugin logs by, or None for the server's own choice.
+        protocols: what makes connections of TLS peers that choose them: ALPN id -> factory.
     """
 
     prepare_response: PrepareHook | None = None
     render_error: ErrorRenderer
     access_logger: AbstractAccessLogger | None = None
+    protocols: Mapping[str, ConnectionFactory] = MappingProxyType({})
     connection_made: Callable[..., None] | None = None
     connection_lost: Callable[..., None] | None = None
     request_started: Callable[..., None] | None = None
     request_finished: Callable[..., None] | None = None
     request_refused: Callable[..., None] | None = None
 
-    def __init__(self, debug: bool = False) -> None:
-        self.render_error = make_error_renderer(debug)
+    def __init__(self, debug: bool = False, report: Callable[[], Iterable[str]] | None = None) -> None:
+        self.render_error = make_error_renderer(debug, report)
 
     @property
     def codings(self) -> Mapping[str, ContentCoding]:
@@ -117,7 +152,7 @@ class Pipeline(Slots):
     """
 
     def __init__(self, app: Application) -> None:
-        super().__init__(app.debug)
+        super().__init__(app.debug, self._report_plugins)
         self._app = app
         self._manager: PluginManager = app.plugins
         self._chains: dict[Any, Handler] = {}
@@ -125,9 +160,21 @@ class Pipeline(Slots):
         self._form_readers: FormReaderRegistry | None = None
         self.prepare_response = _make_prepare_hook(app, self._manager.call_all("corelet_prepare_response", app=app))
         self.access_logger = self._manager.call_one("corelet_make_access_logger", app=app)
+        self.protocols = self._ask_protocols()
         self._set_error_renderer()
         self._set_instruments()
         self.handle: Handler = self._make_handle()
+
+    def _report_plugins(self) -> Iterable[str]:
+        """Give the lines of an error page, in debug mode only: elsewhere no hook is called for a request."""
+        for name, lines in self._manager.report(self._app):
+            yield f"\nplugin {name}:"
+            yield from (f"  {line}" for line in lines)
+
+    def _ask_protocols(self) -> Mapping[str, ConnectionFactory]:
+        registry = ProtocolRegistry()
+        self._manager.call_all("corelet_register_protocols", protocols=registry, app=self._app)
+        return registry.factories
 
     def _set_error_renderer(self) -> None:
         renderer = self._manager.call_one("corelet_make_error_renderer", app=self._app)
