@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from .access_logger import AccessLogger as AccessLogger
     from .deprecated import CoreletDeprecationWarning as CoreletDeprecationWarning
     from .deprecated import CoreletRemovedIn2Warning as CoreletRemovedIn2Warning
+    from .errors import ContentDecodingError as ContentDecodingError
     from .errors import CoreletError as CoreletError
+    from .errors import DecodedSizeError as DecodedSizeError
     from .errors import LocalProtocolError as LocalProtocolError
     from .errors import MissingPluginError as MissingPluginError
     from .errors import PluginConflictError as PluginConflictError
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from .request import ChainMapProxy as ChainMapProxy
     from .streams import EMPTY_PAYLOAD as EMPTY_PAYLOAD
     from .streams import DataQueue as DataQueue
+    from .streams import DecodedStreamReader as DecodedStreamReader
     from .streams import EofStream as EofStream
     from .streams import FlowControlDataQueue as FlowControlDataQueue
     from .streams import StreamReader as StreamReader

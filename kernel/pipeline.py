@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .abc import ContentCoding, FormReader, Instrument
+from .abc import ContentCoding, FormReader, Instrument, PrepareHook
 from .error_renderer import make_error_renderer
 from .errors import PluginConflictError
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .request import Request
     from .response import Response, StreamResponse
 
-PrepareHook = Callable[[Any, Any], Awaitable[None]]
 ErrorRenderer = Callable[[BaseException, Any], "Response"]
 
 _EVENTS: Final = (
