@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from .facade import make_dir, make_getattr
 
 if TYPE_CHECKING:
+    from corelet_compression import set_zlib_backend as set_zlib_backend
+
     from . import abc as abc
     from . import hdrs as hdrs
     from . import test_utils as test_utils

@@ -81,7 +81,10 @@ _NAMES_OF: Final = {
         BadContentDispositionHeader BadContentDispositionParam BodyPartReader FormData MultipartReader MultipartWriter
         content_disposition_filename parse_content_disposition web.FileField request.multipart() request.post()
     """,
-    "compression": "set_zlib_backend response.enable_compression()",
+    "compression": """
+        web.compressed web.compression_middleware web.decompression_middleware web.uncompressed set_zlib_backend
+        response.enable_compression()
+    """,
     "client": """
         AddrInfoType AsyncResolver BaseConnector BasicAuth ClientConnectionError ClientConnectionResetError
         ClientConnectorCertificateError ClientConnectorDNSError ClientConnectorError ClientConnectorSSLError ClientError

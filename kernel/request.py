@@ -281,8 +281,8 @@ class BaseRequest(DataMapping):
         """Have ``async (request, response) -> None`` called before the head of this request's answer is made.
 
         For middlewares: an answer that its handler prepares, a stream, comes back to them when its head has gone. A
-        hook may change status, fields, cookies and coding. Hooks run the last added first, as middlewares return, and before
-        ``on_response_prepare``; what one raises is the handler's error. A clone's hooks are its origin's.
+        hook may change status, fields, cookies and coding. Hooks run the last added first, as middlewares return, and
+        before ``on_response_prepare``; what one raises is the handler's error. A clone's hooks are its origin's.
         """
         origin = self if self.origin is None else self.origin
         if origin.prepare_hooks is None:
