@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from .facade import make_dir, make_getattr
 
 if TYPE_CHECKING:
+    from corelet_compression import set_zlib_backend as set_zlib_backend
+
     from . import abc as abc
     from . import hdrs as hdrs
     from . import test_utils as test_utils
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from .access_logger import AccessLogger as AccessLogger
     from .deprecated import CoreletDeprecationWarning as CoreletDeprecationWarning
     from .deprecated import CoreletRemovedIn2Warning as CoreletRemovedIn2Warning
+    from .errors import ContentDecodingError as ContentDecodingError
     from .errors import CoreletError as CoreletError
+    from .errors import DecodedSizeError as DecodedSizeError
     from .errors import LocalProtocolError as LocalProtocolError
     from .errors import MissingPluginError as MissingPluginError
     from .errors import PluginConflictError as PluginConflictError
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from .request import ChainMapProxy as ChainMapProxy
     from .streams import EMPTY_PAYLOAD as EMPTY_PAYLOAD
     from .streams import DataQueue as DataQueue
+    from .streams import DecodedStreamReader as DecodedStreamReader
     from .streams import EofStream as EofStream
     from .streams import FlowControlDataQueue as FlowControlDataQueue
     from .streams import StreamReader as StreamReader

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Handler = Callable[[Any], Awaitable[Any]]
 #: What stands between: takes the request and the next handler.
 Middleware = Callable[[Any, Handler], Awaitable[Any]]
+#: What runs before the head of an answer is made: takes the request and the response.
+PrepareHook = Callable[[Any, Any], Awaitable[None]]
 
 
 class Mark(enum.Enum):
@@ -308,19 +310,87 @@ class NegotiatedConnection(ABC):
 ConnectionFactory = Callable[[Any], NegotiatedConnection]
 
 
+class AbstractEncoder(ABC):
+    """Codes one body, part by part. Made by :meth:`ContentCoding.make_encoder`.
+
+    One call at a time, but not always from the same thread: parts that would hold the loop up are coded in another.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def encode(self, data: bytes) -> bytes:
+        """Take a part of the content; coded bytes that are ready, often none."""
+
+    @abstractmethod
+    def flush(self) -> bytes:
+        """Give all that is needed to decode what was taken so far; the body goes on. Called after each ``write()``."""
+
+    @abstractmethod
+    def finish(self) -> bytes:
+        """End the body and give the rest; no call follows."""
+
+
+class AbstractDecoder(ABC):
+    """Decodes one body, part by part and never much at once. Made by :meth:`ContentCoding.make_decoder`.
+
+    A few coded bytes may stand for gigabytes: what does not fit into one answer is kept, coded, for the next call.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def has_more(self) -> bool:
+        """Whether ``decode(b"")`` may give more of what was taken; take no further bytes before that."""
+
+    @abstractmethod
+    def decode(self, data: bytes) -> bytes:
+        """Take coded bytes and give content: at most ``max_bytes`` of it, or none yet.
+
+        The time it takes is linear in the size of ``data`` and of what is given, whatever the peer has made up.
+
+        Raises:
+            ContentDecodingError: the bytes are not of this coding, or damaged.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Say that no bytes follow, when :attr:`has_more` is False. A body of no bytes at all is a whole one.
+
+        Raises:
+            ContentDecodingError: the body was cut short.
+        """
+
+
 class ContentCoding(ABC):
-    """A content coding for both directions. Registered by ``corelet_register_codings``."""
+    """A content coding for both directions. Registered by ``corelet_register_codings``.
+
+    Source: RFC 9110 section 8.4.
+    """
 
     #: The name in Content-Encoding and Accept-Encoding, in lower case.
     name: str
 
     @abstractmethod
-    def make_encoder(self) -> Any:
-        """Make an object with ``encode(bytes) -> bytes`` and ``finish() -> bytes``."""
+    def make_encoder(self, level: int | None = None) -> AbstractEncoder:
+        """Make what codes one body.
+
+        Args:
+            level: how hard to try, on the coding's own scale; None for the coding's default.
+
+        Raises:
+            ValueError: a level that the coding hasn't.
+        """
 
     @abstractmethod
-    def make_decoder(self, max_bytes: int) -> Any:
-        """Make an object with ``decode(bytes) -> bytes`` and ``finish() -> bytes``, bounded by ``max_bytes``."""
+    def make_decoder(self, max_bytes: int) -> AbstractDecoder:
+        """Make what decodes one body.
+
+        Args:
+            max_bytes: how much content one call gives at most, from 1; some codings give up to a block more. Not the
+                size of the body: whoever reads it has a limit of its own.
+        """
 
 
 class FormReader(ABC):
@@ -404,7 +474,7 @@ class AbstractConnection(ABC):
     #: Whether an answer that is plain itself can be sent as it is: see ``RequestHead.is_simple``.
     is_simple: bool
     #: What runs before the head of every response, with the request and the response; None when nothing does.
-    prepare_response: Callable[[Any, Any], Awaitable[None]] | None
+    prepare_response: PrepareHook | None
 
     @property
     @abstractmethod

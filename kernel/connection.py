@@ -737,6 +737,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
             return response
         # Without what runs before each head: that may be what has failed.
         prepare_response, self.prepare_response = self.prepare_response, None
+        request.prepare_hooks = None
         try:
             data = response.render(request)
             if data is None:

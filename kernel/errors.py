@@ -70,6 +70,24 @@ class RequestPayloadError(CoreletError):
     """The body of a request is malformed, was cut short or came too slowly."""
 
 
+class ContentDecodingError(CoreletError):
+    """Content can't be decoded by its Content-Encoding: it is damaged, cut short, or something else."""
+
+
+class DecodedSizeError(ContentDecodingError):
+    """Content is, once decoded, larger than it may be.
+
+    Attributes:
+        size: bytes decoded when it was given up.
+        limit: bytes that it may have.
+    """
+
+    def __init__(self, message: str, size: int, limit: int) -> None:
+        super().__init__(message)
+        self.size = size
+        self.limit = limit
+
+
 class PayloadAccessError(CoreletError):
     """The body of a request was touched where its handler gave it away."""
 

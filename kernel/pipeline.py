@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from .abc import ContentCoding, FormReader, Instrument
+from .abc import ContentCoding, FormReader, Instrument, PrepareHook
 from .error_renderer import make_error_renderer
 from .errors import PluginConflictError
 from .negotiation import HTTP_1_1
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .request import Request
     from .response import Response, StreamResponse
 
-PrepareHook = Callable[[Any, Any], Awaitable[None]]
 ErrorRenderer = Callable[[BaseException, Any], "Response"]
 
 _EVENTS: Final = (

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 from .facade import make_dir, make_getattr
 
 if TYPE_CHECKING:
+    from corelet_compression import compressed as compressed
+    from corelet_compression import compression_middleware as compression_middleware
+    from corelet_compression import decompression_middleware as decompression_middleware
+    from corelet_compression import uncompressed as uncompressed
     from corelet_routing import AbstractResource as AbstractResource
     from corelet_routing import AbstractRoute as AbstractRoute
     from corelet_routing import AbstractRouteDef as AbstractRouteDef
