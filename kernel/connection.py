@@ -26,7 +26,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .abc import END_OF_MESSAGE, PAUSED, AbstractConnection, ContentCoding, UpgradedProtocol
+from .abc import END_OF_MESSAGE, PAUSED, AbstractConnection, ContentCoding, FormReader, UpgradedProtocol
 from .error_renderer import make_error_renderer
 from .errors import RemoteProtocolError, RequestPayloadError
 from .exceptions import HTTPException
@@ -230,13 +230,17 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     async def read_form(self, request: Any) -> Iterable[tuple[str, Any]] | None:
         """Read a body by the form reader of its media type; None where no plugin has one."""
-        reader = self._service.slots.form_readers.get(request.content_type)
+        reader = self._find_form_reader(request.content_type)
         return None if reader is None else await reader.read(request)
 
     def open_multipart(self, request: Any) -> Any | None:
         """Open a multipart body for reading part by part; None where no plugin does."""
-        reader = self._service.slots.form_readers.get(request.content_type)
+        reader = self._find_form_reader(request.content_type)
         return None if reader is None else reader.open(request)
+
+    def _find_form_reader(self, media_type: str) -> FormReader | None:
+        readers = self._service.slots.form_readers
+        return readers.get(media_type) or readers.get(f"{media_type.partition('/')[0]}/*")
 
     async def wait_for_disconnection(self) -> None:
         """Return once the peer has gone or has closed its sending side."""

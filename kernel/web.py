@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from .facade import make_dir, make_getattr
 
 if TYPE_CHECKING:
+    from corelet_multipart import MULTIPART_LIMITS as MULTIPART_LIMITS
+    from corelet_multipart import FileField as FileField
+    from corelet_multipart import MultipartLimits as MultipartLimits
     from corelet_routing import AbstractResource as AbstractResource
     from corelet_routing import AbstractRoute as AbstractRoute
     from corelet_routing import AbstractRouteDef as AbstractRouteDef
