@@ -58,8 +58,9 @@ class MultipartFormReader(FormReader):
         """
         if request.content_type != "multipart/form-data":
             return ()
-        form = _Form(request)
+        form = None
         try:
+            form = _Form(request)
             await form.read()
         except MultipartError as exc:
             error = web.HTTPBadRequest(text=str(exc))
@@ -69,7 +70,8 @@ class MultipartFormReader(FormReader):
             request.content.set_exception(exc)
             raise
         finally:
-            form.close()
+            if form is not None:
+                form.close()
         return form.fields
 
     def open(self, request: web.BaseRequest) -> MultipartReader:
