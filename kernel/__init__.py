@@ -13,6 +13,14 @@ from .facade import make_dir, make_getattr
 
 if TYPE_CHECKING:
     from corelet_compression import set_zlib_backend as set_zlib_backend
+    from corelet_multipart import BadContentDispositionHeader as BadContentDispositionHeader
+    from corelet_multipart import BadContentDispositionParam as BadContentDispositionParam
+    from corelet_multipart import BodyPartReader as BodyPartReader
+    from corelet_multipart import FormData as FormData
+    from corelet_multipart import MultipartReader as MultipartReader
+    from corelet_multipart import MultipartWriter as MultipartWriter
+    from corelet_multipart import content_disposition_filename as content_disposition_filename
+    from corelet_multipart import parse_content_disposition as parse_content_disposition
 
     from . import abc as abc
     from . import hdrs as hdrs

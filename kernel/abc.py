@@ -5,13 +5,14 @@ A lower floor that must speak of a higher thing speaks of a class from here.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    import asyncio
+    import io
     import logging
 
     from multidict import CIMultiDict
@@ -185,6 +186,19 @@ class AbstractStreamWriter(ABC):
     async def write_eof(self, chunk: bytes = b"") -> None:
         """Send the last part and end the body; a second call does nothing."""
 
+    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+        """Send a part of a file; by the system's own copying where the connection can, else read in a thread.
+
+        Args:
+            file: open for bytes, unbuffered; nobody else may use it meanwhile.
+            offset: where the part begins.
+            count: bytes of it.
+
+        Returns:
+            Bytes sent: fewer than ``count`` where the file has become shorter.
+        """
+        return await send_pieces_of_file(file, offset, count, self.write)
+
     @abstractmethod
     async def drain(self) -> None:
         """Wait until the peer has taken enough of what was written."""
@@ -203,6 +217,30 @@ class AbstractStreamWriter(ABC):
 
     def send_headers(self) -> None:
         """Hand a head that was held back to the transport."""
+
+
+#: Bytes of a file that are read at once to be sent. aiohttp's ``chunk_size`` of static files.
+FILE_PIECE_BYTES: Final = 262_144
+
+
+async def send_pieces_of_file(
+    file: io.RawIOBase, offset: int, count: int, send: Callable[[bytes], Awaitable[None]]
+) -> int:
+    """Read a part of a file in a thread, piece by piece, and send each; the bytes sent."""
+    loop = asyncio.get_running_loop()
+
+    def read(position: int, size: int) -> bytes:
+        file.seek(position)
+        return file.read(size) or b""
+
+    sent = 0
+    while sent < count:
+        piece = await loop.run_in_executor(None, read, offset + sent, min(count - sent, FILE_PIECE_BYTES))
+        if not piece:
+            break
+        await send(piece)
+        sent += len(piece)
+    return sent
 
 
 class ReadingControl(Protocol):
@@ -498,6 +536,14 @@ class AbstractConnection(ABC):
     @abstractmethod
     def send_pieces(self, pieces: Iterable[bytes]) -> None:
         """Hand several bytes over in one write."""
+
+    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+        """Send a part of a file as it is; see :meth:`AbstractStreamWriter.send_file`."""
+        return await send_pieces_of_file(file, offset, count, self._send_and_drain)
+
+    async def _send_and_drain(self, data: bytes) -> None:
+        self.send(data)
+        await self.drain()
 
     @abstractmethod
     async def drain(self) -> None:

@@ -199,7 +199,8 @@ def corelet_register_form_readers(readers: Any) -> None:
     Order: as all hooks.
 
     Args:
-        readers: the registry; call ``readers.add(media_type, reader)`` with an ``abc.FormReader``.
+        readers: the registry; call ``readers.add(media_type, reader)`` with an ``abc.FormReader``; ``multipart/*`` is
+            for those media types that have no reader of their own.
 
     Returns: None.
 

@@ -79,7 +79,8 @@ _NAMES_OF: Final = {
     """,
     "multipart": """
         BadContentDispositionHeader BadContentDispositionParam BodyPartReader FormData MultipartReader MultipartWriter
-        content_disposition_filename parse_content_disposition web.FileField request.multipart() request.post()
+        content_disposition_filename parse_content_disposition web.FileField web.MULTIPART_LIMITS web.MultipartLimits
+        request.multipart() request.post()
     """,
     "compression": """
         web.compressed web.compression_middleware web.decompression_middleware web.uncompressed set_zlib_backend

@@ -68,7 +68,7 @@ class FormReaderRegistry:
         return self._readers
 
     def add(self, media_type: str, reader: FormReader) -> None:
-        """Register the reader of a media type, in lower case.
+        """Register the reader of a media type, in lower case; ``multipart/*`` is for those that have none of their own.
 
         Raises:
             PluginConflictError: the media type is taken.

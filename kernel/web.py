@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from corelet_compression import compression_middleware as compression_middleware
     from corelet_compression import decompression_middleware as decompression_middleware
     from corelet_compression import uncompressed as uncompressed
+    from corelet_multipart import MULTIPART_LIMITS as MULTIPART_LIMITS
+    from corelet_multipart import FileField as FileField
+    from corelet_multipart import MultipartLimits as MultipartLimits
     from corelet_routing import AbstractResource as AbstractResource
     from corelet_routing import AbstractRoute as AbstractRoute
     from corelet_routing import AbstractRouteDef as AbstractRouteDef
