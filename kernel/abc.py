@@ -109,6 +109,19 @@ class AbstractRouter(ABC):
         """Whether routes can no longer be added."""
         return self._frozen
 
+    def add_prefix(self, prefix: str) -> None:
+        """Move all routes, those that are added later too, below a prefix; called where the application is mounted.
+
+        An application in an application in a third one is moved twice, by the inner prefix first.
+
+        Args:
+            prefix: a path without variables: ``/api``.
+
+        Raises:
+            TypeError: the router has routes that can't be moved; any router by default.
+        """
+        raise TypeError(f"{self!r} can't be moved below {prefix!r}: {type(self).__name__} has no add_prefix()")
+
     def freeze(self) -> None:
         """Take no more routes; called once, when the application starts."""
         self._frozen = True

@@ -71,7 +71,7 @@ _NAMES_OF: Final = {
         web.get web.head web.normalize_path_middleware web.options web.patch web.post web.put web.route web.view
         app.router app.add_routes
     """,
-    "subapps": "web.PrefixedSubAppResource app.add_domain app.add_subapp",
+    "subapps": "web.MatchedSubAppResource web.PrefixedSubAppResource app.add_domain app.add_subapp",
     "static": "web.FileResponse web.StaticDef web.StaticResource web.static app.router.add_static",
     "websocket": """
         web.WSMsgType web.WebSocketReady web.WebSocketResponse

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .response import Response, StreamResponse
 
 ErrorRenderer = Callable[[BaseException, Any], "Response"]
+Wrapper = Callable[["Handler"], "Handler"]
 
 _EVENTS: Final = (
     "connection_made",
@@ -146,8 +147,16 @@ class Slots:
 class Pipeline(Slots):
     """The slots of an application, and the handler of its requests.
 
+    Each application on the way of a request has its part in the answer: its middlewares, what its plugins wrap around
+    routes and prepare responses by, and its error renderer. What watches connections and logs them is asked of the
+    served application only.
+
     Args:
-        app: the application, with everything registered.
+        app: the application, with everything registered. Those mounted in it are frozen.
+
+    Attributes:
+        prepare_hooks: what plugins of this application prepare responses by.
+        error_renderer: what a plugin of this application renders errors by, or None.
     """
 
     def __init__(self, app: Application) -> None:
@@ -157,11 +166,20 @@ class Pipeline(Slots):
         self._chains: dict[Any, Handler] = {}
         self._codings: CodingRegistry | None = None
         self._form_readers: FormReaderRegistry | None = None
-        self.prepare_response = _make_prepare_hook(app, self._manager.call_all("corelet_prepare_response", app=app))
-        self.access_logger = self._manager.call_one("corelet_make_access_logger", app=app)
-        self.protocols = self._ask_protocols()
-        self._set_error_renderer()
-        self._set_instruments()
+        self.prepare_hooks: list[PrepareHook] = self._manager.call_all("corelet_prepare_response", app=app)
+        self.error_renderer: ErrorRenderer | None = self._manager.call_one("corelet_make_error_renderer", app=app)
+        self._pipelines = {each: self if each is app else each.pipeline for each in app.iter_apps()}
+        self.prepare_response = _make_prepare_hook(
+            app, {each: its.prepare_hooks for each, its in self._pipelines.items()}
+        )
+        self.render_error = _make_renderer(
+            {each: its.error_renderer for each, its in self._pipelines.items() if its.error_renderer is not None},
+            self.error_renderer or self.render_error,
+        )
+        if not app.is_mounted:
+            self.access_logger = self._manager.call_one("corelet_make_access_logger", app=app)
+            self.protocols = self._ask_protocols()
+            self._set_instruments()
         self.handle: Handler = self._make_handle()
 
     def _report_plugins(self) -> Iterable[str]:
@@ -174,11 +192,6 @@ class Pipeline(Slots):
         registry = ProtocolRegistry()
         self._manager.call_all("corelet_register_protocols", protocols=registry, app=self._app)
         return registry.factories
-
-    def _set_error_renderer(self) -> None:
-        renderer = self._manager.call_one("corelet_make_error_renderer", app=self._app)
-        if renderer is not None:
-            self.render_error = renderer
 
     def _set_instruments(self) -> None:
         instruments = self._manager.call_all("corelet_instrument", app=self._app)
@@ -203,12 +216,12 @@ class Pipeline(Slots):
 
     def _make_handle(self) -> Handler:
         app = self._app
-        if app.handler is not None:
-            return self._wrap(_add_middlewares(app.handler, app.middlewares), self._ask_wrappers(None))
-        router = app.router
-        self._wrappers = {route: self._ask_wrappers(route) for route in router.routes()}
+        routes = () if app.handler is not None else app.router.routes()
+        self._wrappers = {route: self._ask_wrappers(route) for route in routes}
         self._error_wrappers = self._ask_wrappers(None)
-        find = router.find
+        if app.handler is not None:
+            return _wrap(_add_middlewares(app.handler, app.middlewares), self._error_wrappers)
+        find = app.router.find
         chains = self._chains
         resolve_and_answer = self._resolve_and_answer
 
@@ -217,7 +230,8 @@ class Pipeline(Slots):
             if match is None or request.head.expect_continue:
                 return resolve_and_answer(request, match)
             request.match_info = match
-            handler = chains.get(match.route)
+            apps = match.apps
+            handler = chains.get(match.route if len(apps) == 1 else (apps, match.route))
             return resolve_and_answer(request, match) if handler is None else handler(request)
 
         return handle
@@ -237,31 +251,38 @@ class Pipeline(Slots):
         return response
 
     def _make_chain(self, key: Any, match: AbstractMatchInfo) -> Handler:
+        """Put the layers of all applications around a handler; those without one cost its requests nothing."""
+        route = match.route if match.http_exception is None else None
+        innermost = inside = match.apps[-1]
         handler: Handler = match.handler
-        apps = match.apps
-        for app in reversed(apps):
-            handler = _add_middlewares(handler, app.middlewares)
-            if len(apps) > 1:
-                handler = _enter_app(app, handler)
-        handler = self._wrap(handler, self._get_wrappers(match))
-        self._chains[key] = handler
-        return handler
+        for app in reversed(match.apps):
+            pipeline = self._pipelines.get(app)  # a router may name an application that is not mounted
+            wrappers = [] if pipeline is None else pipeline.find_wrappers(route)
+            if not wrappers and not app.middlewares:
+                continue
+            if app is not inside:
+                handler = _enter_app(inside, handler)
+                inside = app
+            handler = _wrap(_add_middlewares(handler, app.middlewares), wrappers)
+        self._chains[key] = handler if inside is innermost else _enter_app(inside, handler)
+        return self._chains[key]
 
-    def _get_wrappers(self, match: AbstractMatchInfo) -> list[Callable[[Handler], Handler]]:
-        if match.http_exception is not None:
+    def find_wrappers(self, route: Any) -> list[Wrapper]:
+        """Find what plugins of this application wrap around a route; None for the error route. Each is asked once."""
+        if route is None:
             return self._error_wrappers
-        if match.route not in self._wrappers:
-            self._wrappers[match.route] = self._ask_wrappers(match.route)
-        return self._wrappers[match.route]
+        if route not in self._wrappers:
+            self._wrappers[route] = self._ask_wrappers(route)
+        return self._wrappers[route]
 
-    def _ask_wrappers(self, route: Any) -> list[Callable[[Handler], Handler]]:
+    def _ask_wrappers(self, route: Any) -> list[Wrapper]:
         return self._manager.call_all("corelet_wrap_handler", app=self._app, route=route)
 
-    @staticmethod
-    def _wrap(handler: Handler, wrappers: list[Callable[[Handler], Handler]]) -> Handler:
-        for wrapper in reversed(wrappers):
-            handler = wrapper(handler)
-        return handler
+
+def _wrap(handler: Handler, wrappers: Iterable[Wrapper]) -> Handler:
+    for wrapper in reversed(tuple(wrappers)):
+        handler = wrapper(handler)
+    return handler
 
 
 def _add_middlewares(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:
@@ -302,18 +323,45 @@ async def _answer_expectation(request: Request, match: AbstractMatchInfo) -> Str
     return None
 
 
-def _make_prepare_hook(app: Application, hooks: list[PrepareHook]) -> PrepareHook | None:
-    if not hooks and not any(member.on_response_prepare for member in app.iter_apps()):
+def _make_prepare_hook(app: Application, hooks: Mapping[Any, Iterable[PrepareHook]]) -> PrepareHook | None:
+    """Make what prepares a response: for each application on the way its plugins, then its ``on_response_prepare``."""
+    if not any(hooks.values()) and not any(member.on_response_prepare for member in hooks):
         return None
 
     async def prepare(request: Request, response: StreamResponse) -> None:
-        for hook in hooks:
+        match = request.match_info
+        if match is None or len(match.apps) == 1:
+            await prepare_in(app, request, response)
+            return
+        inside = match.current_app
+        try:
+            for member in match.apps:
+                match.current_app = member
+                await prepare_in(member, request, response)
+        finally:
+            match.current_app = inside
+
+    async def prepare_in(member: Application, request: Request, response: StreamResponse) -> None:
+        for hook in hooks.get(member, ()):
             await hook(request, response)
-        apps = (app,) if request.match_info is None else request.match_info.apps
-        for member in apps:
-            await member.on_response_prepare.send(request, response)
+        await member.on_response_prepare.send(request, response)
 
     return prepare
+
+
+def _make_renderer(renderers: Mapping[Any, ErrorRenderer], otherwise: ErrorRenderer) -> ErrorRenderer:
+    """Make what renders an error by the nearest application that has a renderer; the outermost one has the rest."""
+    if not renderers:
+        return otherwise
+
+    def render(error: BaseException, request: Request | None) -> Response:
+        match = None if request is None else request.match_info
+        for member in reversed(match.apps if match is not None else ()):
+            if member in renderers:
+                return renderers[member](error, request)
+        return otherwise(error, request)
+
+    return render
 
 
 def _make_event_slot(

@@ -649,9 +649,12 @@ class Request(BaseRequest):
 
     @property
     def config_dict(self) -> ChainMapProxy:
-        """State of the application and of those around it; the innermost one wins."""
-        apps = (self.connection.app,) if self.match_info is None else self.match_info.apps
-        return ChainMapProxy(reversed(apps))
+        """State of :attr:`app` and of the applications around it, the nearest one first; nothing of those inside it."""
+        match = self.match_info
+        if match is None:
+            return ChainMapProxy((self.connection.app,))
+        apps = match.apps
+        return ChainMapProxy(reversed(apps[: apps.index(match.current_app) + 1]))
 
 
 def _normalize_path(path: str) -> str:

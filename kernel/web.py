@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from corelet_routing import put as put
     from corelet_routing import route as route
     from corelet_routing import view as view
+    from corelet_subapps import MatchedSubAppResource as MatchedSubAppResource
+    from corelet_subapps import PrefixedSubAppResource as PrefixedSubAppResource
 
     from .abc import Handler as Handler
     from .abc import Middleware as Middleware
