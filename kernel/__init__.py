@@ -86,6 +86,15 @@ if TYPE_CHECKING:
     from corelet_client import WSServerHandshakeError as WSServerHandshakeError
     from corelet_client import encode_basic_auth as encode_basic_auth
     from corelet_client import request as request  # type: ignore[no-redef]  # there is a module of this name
+    from corelet_compression import set_zlib_backend as set_zlib_backend
+    from corelet_multipart import BadContentDispositionHeader as BadContentDispositionHeader
+    from corelet_multipart import BadContentDispositionParam as BadContentDispositionParam
+    from corelet_multipart import BodyPartReader as BodyPartReader
+    from corelet_multipart import FormData as FormData
+    from corelet_multipart import MultipartReader as MultipartReader
+    from corelet_multipart import MultipartWriter as MultipartWriter
+    from corelet_multipart import content_disposition_filename as content_disposition_filename
+    from corelet_multipart import parse_content_disposition as parse_content_disposition
 
     from . import abc as abc
     from . import hdrs as hdrs
@@ -94,7 +103,9 @@ if TYPE_CHECKING:
     from .access_logger import AccessLogger as AccessLogger
     from .deprecated import CoreletDeprecationWarning as CoreletDeprecationWarning
     from .deprecated import CoreletRemovedIn2Warning as CoreletRemovedIn2Warning
+    from .errors import ContentDecodingError as ContentDecodingError
     from .errors import CoreletError as CoreletError
+    from .errors import DecodedSizeError as DecodedSizeError
     from .errors import LocalProtocolError as LocalProtocolError
     from .errors import MissingPluginError as MissingPluginError
     from .errors import PluginConflictError as PluginConflictError
@@ -125,6 +136,7 @@ if TYPE_CHECKING:
     from .request import ChainMapProxy as ChainMapProxy
     from .streams import EMPTY_PAYLOAD as EMPTY_PAYLOAD
     from .streams import DataQueue as DataQueue
+    from .streams import DecodedStreamReader as DecodedStreamReader
     from .streams import EofStream as EofStream
     from .streams import FlowControlDataQueue as FlowControlDataQueue
     from .streams import StreamReader as StreamReader

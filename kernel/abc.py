@@ -5,13 +5,14 @@ A lower floor that must speak of a higher thing speaks of a class from here.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
 
 if TYPE_CHECKING:
-    import asyncio
+    import io
     import logging
     from http.cookies import BaseCookie, Morsel
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Handler = Callable[[Any], Awaitable[Any]]
 #: What stands between: takes the request and the next handler.
 Middleware = Callable[[Any, Handler], Awaitable[Any]]
+#: What runs before the head of an answer is made: takes the request and the response.
+PrepareHook = Callable[[Any, Any], Awaitable[None]]
 
 
 class Mark(enum.Enum):
@@ -108,12 +111,29 @@ class AbstractRouter(ABC):
         """Whether routes can no longer be added."""
         return self._frozen
 
+    def add_prefix(self, prefix: str) -> None:
+        """Move all routes, those that are added later too, below a prefix; called where the application is mounted.
+
+        An application in an application in a third one is moved twice, by the inner prefix first.
+
+        Args:
+            prefix: a path without variables: ``/api``.
+
+        Raises:
+            TypeError: the router has routes that can't be moved; any router by default.
+        """
+        raise TypeError(f"{self!r} can't be moved below {prefix!r}: {type(self).__name__} has no add_prefix()")
+
     def freeze(self) -> None:
         """Take no more routes; called once, when the application starts."""
         self._frozen = True
 
     def routes(self) -> Iterable[Any]:
-        """Every route known at freeze; hooks that wrap handlers are asked for each of them then."""
+        """Every route known at freeze; hooks that wrap handlers are asked for each of them then.
+
+        ``corelet routes`` shows of each what it has of ``method``, ``name``, ``handler`` and ``get_info()``, where
+        ``path``, ``formatter`` or ``prefix`` is the path, and ``domain`` stands before it.
+        """
         return ()
 
     def find(self, request: Any) -> AbstractMatchInfo | None:
@@ -181,6 +201,19 @@ class AbstractStreamWriter(ABC):
     async def write_eof(self, chunk: bytes = b"") -> None:
         """Send the last part and end the body; a second call does nothing."""
 
+    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+        """Send a part of a file; by the system's own copying where the connection can, else read in a thread.
+
+        Args:
+            file: open for bytes, unbuffered; nobody else may use it meanwhile.
+            offset: where the part begins.
+            count: bytes of it.
+
+        Returns:
+            Bytes sent: fewer than ``count`` where the file has become shorter.
+        """
+        return await send_pieces_of_file(file, offset, count, self.write)
+
     @abstractmethod
     async def drain(self) -> None:
         """Wait until the peer has taken enough of what was written."""
@@ -199,6 +232,30 @@ class AbstractStreamWriter(ABC):
 
     def send_headers(self) -> None:
         """Hand a head that was held back to the transport."""
+
+
+#: Bytes of a file that are read at once to be sent. aiohttp's ``chunk_size`` of static files.
+FILE_PIECE_BYTES: Final = 262_144
+
+
+async def send_pieces_of_file(
+    file: io.RawIOBase, offset: int, count: int, send: Callable[[bytes], Awaitable[None]]
+) -> int:
+    """Read a part of a file in a thread, piece by piece, and send each; the bytes sent."""
+    loop = asyncio.get_running_loop()
+
+    def read(position: int, size: int) -> bytes:
+        file.seek(position)
+        return file.read(size) or b""
+
+    sent = 0
+    while sent < count:
+        piece = await loop.run_in_executor(None, read, offset + sent, min(count - sent, FILE_PIECE_BYTES))
+        if not piece:
+            break
+        await send(piece)
+        sent += len(piece)
+    return sent
 
 
 class ReadingControl(Protocol):
@@ -225,19 +282,168 @@ class UpgradedProtocol(Protocol):
     def resume_writing(self) -> None: ...
 
 
+class NegotiatedConnection(ABC):
+    """A server connection that speaks what the peer chose in the TLS handshake: an ``asyncio.Protocol``.
+
+    Made by a factory of ``corelet_register_protocols``. The server holds its deadline and stops it like its own
+    connections: :meth:`stop`, then :meth:`close_idle` as soon as :attr:`is_idle`, and after ``shutdown_timeout``
+    :meth:`cancel` and :meth:`abort`. ``server.handler(request)`` answers a request; ``server.app``, ``limits``,
+    ``deadlines``, ``logger`` and ``now`` are what its own connections use.
+
+    Args:
+        server: the ``web.Server`` that the connection is made for.
+
+    Source: RFC 7301.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        #: The socket's transport; None before :meth:`connection_made` and once the connection is lost.
+        self.transport: asyncio.Transport | None = None
+        #: The time by the loop's clock at which the server calls :meth:`expire`, within half a second.
+        self.deadline = float("inf")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begin; overriding methods call this one first."""
+        self.transport = transport
+        self.server.add(self)
+        notify = self.server.slots.connection_made
+        if notify is not None:
+            notify(self)
+
+    @abstractmethod
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+
+    def eof_received(self) -> bool | None:
+        """Take the end of what the peer sends; the transport closes by default."""
+        return None
+
+    def pause_writing(self) -> None:
+        """Write no more: the peer is behind."""
+
+    def resume_writing(self) -> None:
+        """Write on."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; overriding methods call this one."""
+        self.transport = None
+        self.server.discard(self)
+        notify = self.server.slots.connection_lost
+        if notify is not None:
+            notify(self, exc)
+
+    def expire(self) -> None:
+        """The deadline has come; the connection ends by default."""
+        self.abort()
+
+    @property
+    @abstractmethod
+    def is_idle(self) -> bool:
+        """Whether nothing is being read or answered, so that a stopping server may close."""
+
+    def stop(self) -> None:
+        """Begin nothing new after what is at work; the server has begun to stop."""
+
+    def close_idle(self) -> None:
+        """Close unless something is being read or answered."""
+        if self.is_idle and self.transport is not None:
+            self.transport.close()
+
+    def cancel(self) -> None:
+        """Cancel what is at work; :meth:`abort` comes a second later."""
+
+    def abort(self) -> None:
+        """End at once; what hasn't been written is lost."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+#: Makes the connection of a peer that has chosen its protocol: takes the ``web.Server``.
+ConnectionFactory = Callable[[Any], NegotiatedConnection]
+
+
+class AbstractEncoder(ABC):
+    """Codes one body, part by part. Made by :meth:`ContentCoding.make_encoder`.
+
+    One call at a time, but not always from the same thread: parts that would hold the loop up are coded in another.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def encode(self, data: bytes) -> bytes:
+        """Take a part of the content; coded bytes that are ready, often none."""
+
+    @abstractmethod
+    def flush(self) -> bytes:
+        """Give all that is needed to decode what was taken so far; the body goes on. Called after each ``write()``."""
+
+    @abstractmethod
+    def finish(self) -> bytes:
+        """End the body and give the rest; no call follows."""
+
+
+class AbstractDecoder(ABC):
+    """Decodes one body, part by part and never much at once. Made by :meth:`ContentCoding.make_decoder`.
+
+    A few coded bytes may stand for gigabytes: what does not fit into one answer is kept, coded, for the next call.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def has_more(self) -> bool:
+        """Whether ``decode(b"")`` may give more of what was taken; take no further bytes before that."""
+
+    @abstractmethod
+    def decode(self, data: bytes) -> bytes:
+        """Take coded bytes and give content: at most ``max_bytes`` of it, or none yet.
+
+        The time it takes is linear in the size of ``data`` and of what is given, whatever the peer has made up.
+
+        Raises:
+            ContentDecodingError: the bytes are not of this coding, or damaged.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Say that no bytes follow, when :attr:`has_more` is False. A body of no bytes at all is a whole one.
+
+        Raises:
+            ContentDecodingError: the body was cut short.
+        """
+
+
 class ContentCoding(ABC):
-    """A content coding for both directions. Registered by ``corelet_register_codings``."""
+    """A content coding for both directions. Registered by ``corelet_register_codings``.
+
+    Source: RFC 9110 section 8.4.
+    """
 
     #: The name in Content-Encoding and Accept-Encoding, in lower case.
     name: str
 
     @abstractmethod
-    def make_encoder(self) -> Any:
-        """Make an object with ``encode(bytes) -> bytes`` and ``finish() -> bytes``."""
+    def make_encoder(self, level: int | None = None) -> AbstractEncoder:
+        """Make what codes one body.
+
+        Args:
+            level: how hard to try, on the coding's own scale; None for the coding's default.
+
+        Raises:
+            ValueError: a level that the coding hasn't.
+        """
 
     @abstractmethod
-    def make_decoder(self, max_bytes: int) -> Any:
-        """Make an object with ``decode(bytes) -> bytes`` and ``finish() -> bytes``, bounded by ``max_bytes``."""
+    def make_decoder(self, max_bytes: int) -> AbstractDecoder:
+        """Make what decodes one body.
+
+        Args:
+            max_bytes: how much content one call gives at most, from 1; some codings give up to a block more. Not the
+                size of the body: whoever reads it has a limit of its own.
+        """
 
 
 class FormReader(ABC):
@@ -321,7 +527,7 @@ class AbstractConnection(ABC):
     #: Whether an answer that is plain itself can be sent as it is: see ``RequestHead.is_simple``.
     is_simple: bool
     #: What runs before the head of every response, with the request and the response; None when nothing does.
-    prepare_response: Callable[[Any, Any], Awaitable[None]] | None
+    prepare_response: PrepareHook | None
 
     @property
     @abstractmethod
@@ -345,6 +551,14 @@ class AbstractConnection(ABC):
     @abstractmethod
     def send_pieces(self, pieces: Iterable[bytes]) -> None:
         """Hand several bytes over in one write."""
+
+    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+        """Send a part of a file as it is; see :meth:`AbstractStreamWriter.send_file`."""
+        return await send_pieces_of_file(file, offset, count, self._send_and_drain)
+
+    async def _send_and_drain(self, data: bytes) -> None:
+        self.send(data)
+        await self.drain()
 
     @abstractmethod
     async def drain(self) -> None:

@@ -21,12 +21,13 @@ What is written has a watch of its own, while any of it waits for the peer: :met
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .abc import END_OF_MESSAGE, PAUSED, AbstractConnection, ContentCoding, UpgradedProtocol
+from .abc import END_OF_MESSAGE, PAUSED, AbstractConnection, ContentCoding, FormReader, UpgradedProtocol
 from .error_renderer import make_error_renderer
 from .errors import RemoteProtocolError, RequestPayloadError
 from .exceptions import HTTPException
@@ -37,6 +38,7 @@ from .wire import RequestParser, make_status_line, serialize_response_head
 from .writer import JOIN_BYTES
 
 if TYPE_CHECKING:
+    import io
     import logging
 
     from .abc import AbstractAccessLogger, Handler
@@ -49,6 +51,9 @@ if TYPE_CHECKING:
 NEVER: Final = float("inf")
 #: Answers of a pipelined burst that are joined into one write.
 BURST: Final = 16
+#: Bytes of a streamed body that are collected for one write: the system takes them for three quarters of the CPU that
+#: it needs for pieces of 64 KiB.
+CORK_BYTES: Final = 262_144
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
@@ -58,6 +63,8 @@ _FRAMING_FIELDS: Final = (CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING)
 _TOO_SLOW: Final = 408
 #: Renders errors where a plugin's renderer fails.
 _render_plainly: Final = make_error_renderer(debug=False)
+#: Bytes of a file that the system is asked to send at once: reading them from a disk holds up everybody.
+_SENDFILE_BYTES: Final = 1_048_576
 #: Whether asyncio's ``writelines()`` asks to pause like ``write()`` does. Source: CVE-2024-12254.
 _WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
 
@@ -113,6 +120,11 @@ def _raise(exc: BaseException) -> None:
     raise exc
 
 
+def _set_done(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
 def _probe_silence(sock: Any) -> None:
     """Have the system find out that a peer is gone which sends no more."""
     if sock is not None and sock.family in _INTERNET:
@@ -136,6 +148,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
         "_is_writing_paused",
         "_loop",
         "_out",
+        "_out_bytes",
         "_parser",
         "_request",
         "_service",
@@ -168,7 +181,9 @@ class Connection(AbstractConnection, asyncio.Protocol):
         self._in_head = True
         self._is_deaf = False
         self._has_eof = False
+        # What waits to be written: None while nothing is collected. Answers of a burst are not counted.
         self._out: list[bytes] | None = None
+        self._out_bytes = 0
         self._is_reading_paused = False
         self._is_writing_paused = False
         self._drain_waiters: set[asyncio.Future[None]] | None = None
@@ -230,13 +245,17 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     async def read_form(self, request: Any) -> Iterable[tuple[str, Any]] | None:
         """Read a body by the form reader of its media type; None where no plugin has one."""
-        reader = self._service.slots.form_readers.get(request.content_type)
+        reader = self._find_form_reader(request.content_type)
         return None if reader is None else await reader.read(request)
 
     def open_multipart(self, request: Any) -> Any | None:
         """Open a multipart body for reading part by part; None where no plugin does."""
-        reader = self._service.slots.form_readers.get(request.content_type)
+        reader = self._find_form_reader(request.content_type)
         return None if reader is None else reader.open(request)
+
+    def _find_form_reader(self, media_type: str) -> FormReader | None:
+        readers = self._service.slots.form_readers
+        return readers.get(media_type) or readers.get(f"{media_type.partition('/')[0]}/*")
 
     async def wait_for_disconnection(self) -> None:
         """Return once the peer has gone or has closed its sending side."""
@@ -275,48 +294,122 @@ class Connection(AbstractConnection, asyncio.Protocol):
     # Writing.
 
     def send(self, data: bytes) -> None:
-        """Hand bytes to the transport, at the end of a burst that is being answered."""
-        out = self._out
-        if out is not None and len(data) <= JOIN_BYTES:
-            out.append(data)
-            # A body that is written on and on has to find out that its peer is behind.
-            if len(out) > BURST:
-                self._uncork()
-        elif out is not None:
-            self.send_pieces((data,))
-        elif self._transport is None:
-            raise ConnectionResetError("the peer has gone")
-        else:
-            self._transport.write(data)
+        """Hand bytes over; they leave with what follows them in this turn of the loop, or when they are many."""
+        self.send_pieces((data,))
 
     def send_pieces(self, pieces: Iterable[bytes]) -> None:
-        """Hand several bytes over in one write."""
-        out, self._out = self._out, None
-        if out:
-            pieces = (*out, *pieces)
+        """Hand several bytes over, as :meth:`send`."""
         if self._transport is None:
             raise ConnectionResetError("the peer has gone")
-        if _WRITELINES_PAUSES or not isinstance(self._transport, asyncio.Transport):
-            self._transport.writelines(pieces)
-        else:
-            self._transport.write(b"".join(pieces))
+        out = self._out
+        if out is None:
+            out = self._out = []
+            self._loop.call_soon(self._uncork)
+        for piece in pieces:
+            out.append(piece)
+            self._out_bytes += len(piece)
+        # A body that is written on and on has to find out that its peer is behind.
+        if self._out_bytes >= CORK_BYTES:
+            self._uncork()
 
     def _uncork(self) -> None:
         """Write what was collected, and collect no more."""
-        out = self._out
-        self._out = None
-        if out and self._transport is not None:
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        out, self._out = self._out, None
+        size, self._out_bytes = self._out_bytes, 0
+        transport = self._transport
+        if not out or transport is None:
+            return
+        if len(out) == 1:
+            transport.write(out[0])
+        elif size <= JOIN_BYTES or (isinstance(transport, asyncio.Transport) and not _WRITELINES_PAUSES):
+            transport.write(b"".join(out))
+        else:
+            transport.writelines(out)
 
     async def drain(self) -> None:
         """Wait until the peer has taken enough; ConnectionResetError once it is gone."""
         if self._transport is None:
             raise ConnectionResetError("the peer has gone")
+        self._uncork()
         if not self._is_writing_paused:
             return
         if self._drain_waiters is None:
             self._drain_waiters = set()
         await self._wait(self._drain_waiters)
+
+    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+        """Send a part of a file: by the system's own copying, and over TLS read in a thread.
+
+        The event loops' ``sendfile()`` is not asked: uvloop has none, and asyncio's doesn't tell whether the peer takes
+        anything.
+        """
+        self._uncork()
+        transport = self._transport
+        if transport is None:
+            raise ConnectionResetError("the peer has gone")
+        sock = transport.get_extra_info("socket")
+        if sock is None or not hasattr(os, "sendfile") or transport.get_extra_info("sslcontext") is not None:
+            return await super().send_file(file, offset, count)
+        await self._wait_until_written(transport)
+        # Another number for the same socket: that of the transport is the loop's own.
+        descriptor = os.dup(sock.fileno())
+        try:
+            return await self._send_by_system(descriptor, file.fileno(), offset, count)
+        finally:
+            os.close(descriptor)
+
+    async def _send_by_system(self, descriptor: int, source: int, offset: int, count: int) -> int:
+        sent = 0
+        while sent < count:
+            try:
+                size = os.sendfile(descriptor, source, offset + sent, min(count - sent, _SENDFILE_BYTES))
+            except BlockingIOError:
+                await self._wait_until_writable(descriptor)
+                continue
+            except ConnectionError:
+                await self._lose()
+                raise
+            if not size:
+                break
+            sent += size
+            if sent < count:
+                await asyncio.sleep(0)
+                if self._transport is None:
+                    raise ConnectionResetError("the peer has gone")
+        return sent
+
+    async def _lose(self) -> None:
+        """End a connection whose peer has gone before its transport knows it."""
+        self.abort()
+        while self._transport is not None:  # noqa: ASYNC110  # connection_lost() is the loop's next step
+            await asyncio.sleep(0)
+
+    async def _wait_until_writable(self, descriptor: int) -> None:
+        """Wait until the socket has room; the watch on writing ends the connection where that takes too long."""
+        waiter = self._loop.create_future()
+        if self._drain_waiters is None:
+            self._drain_waiters = set()
+        self._drain_waiters.add(waiter)
+        self._watch_writing()
+        self._loop.add_writer(descriptor, _set_done, waiter)
+        try:
+            await waiter
+        finally:
+            self._loop.remove_writer(descriptor)
+            self._service.stalled.discard(self)
+            if self._drain_waiters is not None:
+                self._drain_waiters.discard(waiter)
+
+    async def _wait_until_written(self, transport: asyncio.Transport) -> None:
+        """Wait until the transport holds nothing, so that what goes past it comes after."""
+        if not transport.get_write_buffer_size():
+            return
+        transport.set_write_buffer_limits(high=0)
+        try:
+            while transport.get_write_buffer_size():
+                await (self.drain() if self._is_writing_paused else asyncio.sleep(0))
+        finally:
+            transport.set_write_buffer_limits()
 
     async def _wait(self, waiters: set[asyncio.Future[None]]) -> None:
         waiter = self._loop.create_future()
@@ -737,6 +830,7 @@ class Connection(AbstractConnection, asyncio.Protocol):
             return response
         # Without what runs before each head: that may be what has failed.
         prepare_response, self.prepare_response = self.prepare_response, None
+        request.prepare_hooks = None
         try:
             data = response.render(request)
             if data is None:

@@ -14,8 +14,8 @@ _KERNEL: Final = {
         "access_logger": "AccessLogger",
         "deprecated": "CoreletDeprecationWarning CoreletRemovedIn2Warning",
         "errors": """
-            CoreletError LocalProtocolError MissingPluginError PluginConflictError PluginLoadError ProtocolError
-            RemoteProtocolError
+            ContentDecodingError CoreletError DecodedSizeError LocalProtocolError MissingPluginError
+            PluginConflictError PluginLoadError ProtocolError RemoteProtocolError
         """,
         "hdrs": "HttpVersion HttpVersion10 HttpVersion11 hdrs",
         "hookspecs": "hookimpl hookspec",
@@ -26,7 +26,7 @@ _KERNEL: Final = {
         """,
         "fields": "ETag",
         "request": "ChainMapProxy",
-        "streams": "DataQueue EMPTY_PAYLOAD EofStream FlowControlDataQueue StreamReader",
+        "streams": "DataQueue DecodedStreamReader EMPTY_PAYLOAD EofStream FlowControlDataQueue StreamReader",
         "test_utils": "test_utils",
         "version": "HOOK_API __version__",
         "web": "web",
@@ -71,7 +71,7 @@ _NAMES_OF: Final = {
         web.get web.head web.normalize_path_middleware web.options web.patch web.post web.put web.route web.view
         app.router app.add_routes
     """,
-    "subapps": "web.PrefixedSubAppResource app.add_domain app.add_subapp",
+    "subapps": "web.MatchedSubAppResource web.PrefixedSubAppResource app.add_domain app.add_subapp",
     "static": "web.FileResponse web.StaticDef web.StaticResource web.static app.router.add_static",
     "websocket": """
         web.WSMsgType web.WebSocketReady web.WebSocketResponse
@@ -79,9 +79,13 @@ _NAMES_OF: Final = {
     """,
     "multipart": """
         BadContentDispositionHeader BadContentDispositionParam BodyPartReader FormData MultipartReader MultipartWriter
-        content_disposition_filename parse_content_disposition web.FileField request.multipart() request.post()
+        content_disposition_filename parse_content_disposition web.FileField web.MULTIPART_LIMITS web.MultipartLimits
+        request.multipart() request.post()
     """,
-    "compression": "set_zlib_backend response.enable_compression()",
+    "compression": """
+        web.compressed web.compression_middleware web.decompression_middleware web.uncompressed set_zlib_backend
+        response.enable_compression()
+    """,
     "client": """
         AddrInfoType AsyncResolver BaseConnector BasicAuth ClientConnectionError ClientConnectionResetError
         ClientConnectorCertificateError ClientConnectorDNSError ClientConnectorError ClientConnectorSSLError ClientError

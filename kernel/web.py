@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING
 from .facade import make_dir, make_getattr
 
 if TYPE_CHECKING:
+    from corelet_compression import compressed as compressed
+    from corelet_compression import compression_middleware as compression_middleware
+    from corelet_compression import decompression_middleware as decompression_middleware
+    from corelet_compression import uncompressed as uncompressed
+    from corelet_multipart import MULTIPART_LIMITS as MULTIPART_LIMITS
+    from corelet_multipart import FileField as FileField
+    from corelet_multipart import MultipartLimits as MultipartLimits
     from corelet_routing import AbstractResource as AbstractResource
     from corelet_routing import AbstractRoute as AbstractRoute
     from corelet_routing import AbstractRouteDef as AbstractRouteDef
@@ -34,6 +41,8 @@ if TYPE_CHECKING:
     from corelet_routing import put as put
     from corelet_routing import route as route
     from corelet_routing import view as view
+    from corelet_subapps import MatchedSubAppResource as MatchedSubAppResource
+    from corelet_subapps import PrefixedSubAppResource as PrefixedSubAppResource
 
     from .abc import Handler as Handler
     from .abc import Middleware as Middleware
