@@ -136,16 +136,18 @@ class Call:
                 response.close()
             await self._close_body(None)
             raise
-        if type(self.body) is not bytes:
+        if type(self.body) is not bytes or self.upload_tracker is not None:
             await self._close_body(response)
         return response
 
     async def _close_body(self, response: ClientResponse | None) -> None:
         """Give back what the body holds, such as a file, once it is sent."""
-        if not isinstance(self.body, Payload) or self.body.autoclose:
+        if response is not None and response.leave_upload():
             return
-        if response is None or not response.closes_body_later():
+        if isinstance(self.body, Payload) and not self.body.autoclose:
             await self.body.close()
+        if response is not None and self.upload_tracker is not None:
+            self.upload_tracker.settle()
 
     # Where to, and who asks.
 

@@ -370,11 +370,10 @@ class ClientResponse:
         self._exchange.close()
         return _DONE
 
-    def closes_body_later(self) -> bool:
-        """Leave it to whoever sends the request's body to close it; False where it is sent already."""
-        exchange = self._exchange
-        exchange.closes_body = exchange.upload is not None
-        return exchange.closes_body
+    def leave_upload(self) -> bool:
+        """Leave the request's body to whoever sends it: no other attempt will follow; False where it is sent already."""
+        self._exchange.is_last = self._exchange.upload is not None
+        return self._exchange.is_last
 
     def close(self) -> None:
         """Close the connection, unless the answer is complete; a body that is still being sent is stopped."""
