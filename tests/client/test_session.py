@@ -131,7 +131,7 @@ def test_attributes() -> None:
     assert session.timeout == corelet.ClientTimeout(total=5)
     assert session.version == corelet.HttpVersion11
     assert (session.trust_env, session.auto_decompress, session.requote_redirect_url) == (True, True, True)
-    assert (session.connector, session.connector_owner, session.loop) == (None, True, None)
+    assert (session.connector.limit, session.connector_owner, session.loop) == (100, True, None)
     assert (session.raise_for_status, session.trace_configs, session.closed) == (False, [], False)
 
 

@@ -181,7 +181,10 @@ class ClientResponse:
         links: MultiDict[MultiDictProxy[str | URL]] = MultiDict()
         for target, parameters in parse_links(self.headers.getall(hdrs.LINK, ())):
             link: MultiDict[str | URL] = MultiDict(parameters)
-            link["url"] = self.url.join(URL(target))
+            try:
+                link["url"] = self.url.join(URL(target))
+            except ValueError:  # what is no URL leads nowhere
+                continue
             links.add(str(link.get("rel", target)), MultiDictProxy(link))
         return MultiDictProxy(links)
 
