@@ -205,7 +205,11 @@ class ClientResponse:
         coded = None if codings is None else self._head.field("Content-Encoding")
         if codings is None or coded is None:
             return stream
-        applied = [_CODING_ALIASES.get(name, name) for part in coded.split(",") if (name := part.strip().lower())]
+        applied = [
+            _CODING_ALIASES.get(name, name)
+            for part in coded.split(",")
+            if (name := part.strip().lower()) not in ("", "identity")
+        ]
         if len(applied) > _MAX_CODINGS:
             message = f"Content-Encoding has {len(applied)} codings, limit {_MAX_CODINGS}"
             stream.set_exception(ClientPayloadError(message))
@@ -374,7 +378,7 @@ class ClientResponse:
         return _DONE
 
     def leave_upload(self) -> bool:
-        """Leave the request's body to whoever sends it: no other attempt will follow; False where it is sent already."""
+        """Leave the request's body to whoever sends it, since no attempt will follow; False where it is sent already."""
         self._exchange.is_last = self._exchange.upload is not None
         return self._exchange.is_last
 
