@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .deprecated import CoreletDeprecationWarning as CoreletDeprecationWarning
     from .deprecated import CoreletRemovedIn2Warning as CoreletRemovedIn2Warning
     from .errors import CoreletError as CoreletError
-    from .errors import ListenError as ListenError
     from .errors import LocalProtocolError as LocalProtocolError
     from .errors import MissingPluginError as MissingPluginError
     from .errors import PluginConflictError as PluginConflictError

@@ -14,8 +14,8 @@ _KERNEL: Final = {
         "access_logger": "AccessLogger",
         "deprecated": "CoreletDeprecationWarning CoreletRemovedIn2Warning",
         "errors": """
-            CoreletError ListenError LocalProtocolError MissingPluginError PluginConflictError PluginLoadError
-            ProtocolError RemoteProtocolError
+            CoreletError LocalProtocolError MissingPluginError PluginConflictError PluginLoadError ProtocolError
+            RemoteProtocolError
         """,
         "hdrs": "HttpVersion HttpVersion10 HttpVersion11 hdrs",
         "hookspecs": "hookimpl hookspec",
