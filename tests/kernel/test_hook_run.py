@@ -71,8 +71,8 @@ class Reverse(ContentCoding):
 
     name = "x-reverse"
 
-    def make_encoder(self) -> Any:
-        return SimpleNamespace(encode=lambda data: data[::-1], finish=lambda: b"")
+    def make_encoder(self, level: int | None = None) -> Any:
+        return SimpleNamespace(encode=lambda data: data[::-1], flush=lambda: b"", finish=lambda: b"")
 
     def make_decoder(self, max_bytes: int) -> Any:
         raise NotImplementedError
@@ -230,7 +230,7 @@ async def test_every_hook_is_asked_in_one_order_from_the_command_to_the_clean_up
         "add_hookspecs", "add_commands", "run hello",
         "add_hookspecs", "configure", "mount /admin",
         "lifespan", "enter lifespan",
-        "make_router", "prepare_response", "make_access_logger", "register_protocols", "make_error_renderer",
+        "make_router", "prepare_response", "make_error_renderer", "make_access_logger", "register_protocols",
         "instrument", "wrap_handler the route", "wrap_handler None",
         "connection_made",
         "request_started", "wrapped", "register_form_readers", "prepare", "register_codings", "request_finished",
