@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from corelet_routing import put as put
     from corelet_routing import route as route
     from corelet_routing import view as view
+    from corelet_websocket import WebSocketReady as WebSocketReady
+    from corelet_websocket import WebSocketResponse as WebSocketResponse
+    from corelet_websocket import WSMsgType as WSMsgType
 
     from .abc import Handler as Handler
     from .abc import Middleware as Middleware
