@@ -99,7 +99,7 @@ class ClientWebSocketResponse(WebSocketEndpoint):
         Raises:
             ValueError: a code that is never sent, or a reason that is too long.
         """
-        has_sent = await self._close(code, message)
+        has_sent = await self.close_handshake(code, message)
         await self._get_connection("close()").wait_lost()
         return has_sent
 

@@ -195,12 +195,12 @@ class WebSocketConnection(asyncio.Protocol):
                 self._take_control(message)
             elif not self._close_sent and not self._close_received:
                 self._enqueue(message, len(message[1]) + MESSAGE_OVERHEAD)
-        if reader.error is not None and not self._is_failed and not self._close_received:
-            self._fail(reader.error)
         if self._queue:
             self._receiver.wake()
             if self._queued_bytes > READ_LIMIT and not self._close_sent:
                 self._pause_reading()
+        if reader.error is not None:
+            self._take_error(reader.error)
 
     def eof_received(self) -> bool | None:
         """Take the end of what the peer sends: it can't finish a closing handshake any more."""
@@ -255,6 +255,9 @@ class WebSocketConnection(asyncio.Protocol):
             if self._is_reading_paused and self._queued_bytes <= READ_LIMIT // 2:
                 self._resume_reading()
             return message
+        if self._reader.error is not None and not self._is_failed and not self._close_received:
+            self._fail(self._reader.error)
+            return self.take_message()
         return self._ended
 
     async def wait_message(self) -> WSMessage:
@@ -453,25 +456,35 @@ class WebSocketConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _take_error(self, error: WebSocketError) -> None:
+        """Fail once the messages before the error have been taken, so that they can be answered; or the time is up."""
+        if self._is_failed or self._close_received:
+            return
+        if self._queue:
+            self._start_close_timer(lambda: self._fail(error))
+        else:
+            self._fail(error)
+
     def _fail(self, error: WebSocketError) -> None:
         """End for what the peer has done. Source: RFC 6455 section 7.1.7."""
         self._is_failed = True
         self.exception = error
         self.close_code = error.code
+        self._enqueue(WSMessage(WSMsgType.ERROR, error, None), 0)
+        self._ended = CLOSED_MESSAGE
+        _wake_all(self._handshake_waiters)
         transport = self._transport
         if transport is None:
             return
         if not self._close_sent:
             self._write(_FIN | _CLOSE, make_close_payload(error.code, _cut(str(error))))
             self._close_sent = True
-        self._enqueue(WSMessage(WSMsgType.ERROR, error, None), 0)
-        self._ended = CLOSED_MESSAGE
-        _wake_all(self._handshake_waiters)
         # Closing with unread bytes would reset the connection and could destroy the close frame.
         self._resume_reading()
         self._start_close_timer(self._abort)
         if transport.can_write_eof():
             transport.write_eof()
+        self._receiver.wake()
 
     async def wait_handshake(self) -> None:
         """Wait until the closing handshake is done, failed or timed out, once a close frame was sent."""

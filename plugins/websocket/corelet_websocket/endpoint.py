@@ -256,7 +256,8 @@ class WebSocketEndpoint:
 
     # Ending.
 
-    async def _close(self, code: int, message: bytes | str) -> bool:
+    async def close_handshake(self, code: int, message: bytes | str) -> bool:
+        """Send a close frame and wait for the peer's; False where the socket was closed or closing already."""
         connection = self._get_connection("close()")
         has_sent = connection.start_close(code, message.encode() if isinstance(message, str) else bytes(message))
         if has_sent:

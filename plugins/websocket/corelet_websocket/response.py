@@ -159,7 +159,7 @@ class WebSocketResponse(WebSocketEndpoint, web.StreamResponse):
             ValueError: a code that is never sent, or a reason that is too long.
             RuntimeError: before :meth:`prepare`.
         """
-        return await self._close(code, message)
+        return await self.close_handshake(code, message)
 
     async def write(self, data: Any) -> None:
         """Refuse: a WebSocket has messages.
@@ -173,7 +173,7 @@ class WebSocketResponse(WebSocketEndpoint, web.StreamResponse):
         """Close if nobody has; the server calls it when the handler has returned."""
         connection = self._connection
         if connection is not None:
-            await self._close(WSCloseCode.OK, b"")
+            await self.close_handshake(WSCloseCode.OK, b"")
             await connection.wait_lost()
         await super().write_eof()
 
