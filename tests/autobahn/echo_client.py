@@ -1,4 +1,4 @@
-"""The client under Autobahn's fuzzing server: runs the cases that the server on this port has, and asks for its report."""
+"""The client under Autobahn's fuzzing server: runs all cases that it has, and asks for its report."""
 
 from __future__ import annotations
 

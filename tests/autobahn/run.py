@@ -1,7 +1,7 @@
 """Run the Autobahn TestSuite against our server and our client, and judge: ``python tests/autobahn/run.py --help``.
 
-The suite is a program for Python 2.7, which pyenv has: ``--setup`` makes its environment, which takes about a minute and a
-half. Its fuzzing server listens on every interface, so it runs in a network namespace of its own with our client.
+The suite is a program for Python 2.7, which pyenv has: ``--setup`` makes its environment, which takes about a minute
+and a half. Its fuzzing server listens on every interface, so it runs in a network namespace of its own with our client.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def find_python2() -> str:
     Raises:
         SystemExit: there is none.
     """
-    found = shutil.which("python2.7") or next(iter(sorted(map(str, Path.home().glob(".pyenv/versions/2.7.*/bin/python")))), "")
+    found = shutil.which("python2.7") or next(
+        iter(sorted(map(str, Path.home().glob(".pyenv/versions/2.7.*/bin/python")))), ""
+    )
     if not found:
         raise SystemExit("the Autobahn TestSuite needs Python 2.7: pyenv install 2.7.18")
     return found
@@ -151,7 +153,9 @@ def judge(side: str, folder: Path) -> bool:
     print(f"{side}: {len(results)} cases, {dict(behaviors)}, closing {dict(closes)}, report in {folder}/index.html")
     for number, result in sorted(results.items(), key=lambda item: [int(part) for part in item[0].split(".")]):
         if result["behavior"] != "OK" or result["behaviorClose"] not in GOOD:
-            print(f"  {number}: {result['behavior']}, closing {result['behaviorClose']} {result.get('remoteCloseCode')}")
+            print(
+                f"  {number}: {result['behavior']}, closing {result['behaviorClose']} {result.get('remoteCloseCode')}"
+            )
     is_strict = not any(count for behavior, count in behaviors.items() if behavior not in GOOD)
     is_clean = not any(count for close, count in closes.items() if close not in GOOD)
     return bool(results) and is_strict and is_clean and behaviors["INFORMATIONAL"] <= MOST_INFORMATIONAL

@@ -1,5 +1,5 @@
 # cython: language_level=3, embedsignature=True, boundscheck=False, wraparound=False, cdivision=True
-"""Frames of RFC 6455, compiled: messages, bytes, errors and their words are those of ``_pure.py``, which explains them.
+"""Frames of RFC 6455 and what every message goes through, compiled: messages, bytes, errors and their words are those of ``_pure.py``, which explains them.
 
 A frame that is in the input as a whole is unmasked straight into the bytes or the text that it becomes. Only what comes
 in pieces is gathered, in buffers that go when their message is complete: a silent connection holds none.
@@ -17,14 +17,37 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 import os
+from asyncio import CancelledError as _CancelledError
+from asyncio import current_task as _current_task
+from collections import deque as _deque
 
 from .errors import WebSocketError
+from ._pure import PARALLEL_RECEIVE as _PARALLEL_RECEIVE
 from . import limits as _limits
 from .message import WSMessage, WSMsgType
 from .message import is_close_code as _is_close_code
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 most)
+    void* PyUnicode_DATA(object text)
+
+cdef extern from *:
+    """
+    #ifdef _WIN32
+    static Py_ssize_t send_bytes(int descriptor, const void* data, size_t size) { return -1; }
+    #else
+    #include <sys/socket.h>
+    #ifndef MSG_NOSIGNAL
+    #define MSG_NOSIGNAL 0
+    #endif
+    static Py_ssize_t send_bytes(int descriptor, const void* data, size_t size)
+    {
+        return send(descriptor, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    #endif
+    """
+    Py_ssize_t send_bytes(int descriptor, const void* data, size_t size)
 
 ctypedef const uint8_t* Bytes
 ctypedef object (*NewFunction)(PyTypeObject*, PyObject*, PyObject*)
@@ -45,13 +68,14 @@ cdef enum:
     MOST_HEAD = 14
     #: Keys made at once: asking the system for each would cost more than the masking of a small frame.
     KEY_POOL = 4096
-    #: Text up to this size is unmasked in one place for all, and decoded from there.
-    SCRATCH = 65536
 
 cdef uint64_t CODED_SLACK = _limits.CODED_SLACK
 cdef Py_ssize_t MAX_FRAGMENTS = _limits.MAX_FRAGMENTS
 cdef Py_ssize_t FRAGMENT_BYTES = _limits.FRAGMENT_BYTES
 cdef object MAX_CONTROL_BYTES = _limits.MAX_CONTROL_BYTES
+cdef Py_ssize_t READ_LIMIT = _limits.READ_LIMIT
+cdef Py_ssize_t MESSAGE_OVERHEAD = _limits.MESSAGE_OVERHEAD
+cdef Py_ssize_t UNCOPIED = _limits.UNCOPIED_BYTES
 cdef list TYPES = [None] * 16
 for _kind in WSMsgType:
     if _kind < 16:
@@ -62,7 +86,6 @@ cdef object BINARY_TYPE = WSMsgType.BINARY
 cdef object CLOSE_TYPE = WSMsgType.CLOSE
 cdef object NO_EXTRA = ""
 
-cdef uint8_t[SCRATCH] scratch
 cdef bytes keys = b""
 cdef Py_ssize_t keys_at = 0
 
@@ -299,6 +322,26 @@ cdef object decode_text(Bytes data, Py_ssize_t count):
         fail_text()
 
 
+cdef object decode_masked(Bytes data, Py_ssize_t count, uint32_t key):
+    """Decode masked text. Most is ASCII, which is unmasked straight into the str; what is not is decoded from there."""
+    cdef object text = PyUnicode_New(count, 127)
+    cdef uint8_t* out = <uint8_t*> PyUnicode_DATA(text)
+    copy_masked(out, data, count, key)
+    return text if is_ascii(out, count) else decode_text(out, count)
+
+
+cdef bint is_ascii(Bytes data, Py_ssize_t count) noexcept:
+    cdef uint64_t seen = 0
+    cdef uint64_t word
+    cdef Py_ssize_t number
+    for number in range(count >> 3):
+        memcpy(&word, data + number * 8, 8)
+        seen |= word
+    for number in range(count >> 3 << 3, count):
+        seen |= data[number]
+    return not seen & <uint64_t> 0x8080808080808080ULL
+
+
 cdef object make_close(bytes payload):
     cdef int code
     if not payload:
@@ -413,18 +456,14 @@ cdef class FrameReader:
         cdef bytes out
         self.message_opcode = 0
         if kind is TEXT_TYPE and self.decodes_text:
-            if not self.is_masked:
+            if not self.is_masked or not count:
                 return make_message(kind, decode_text(data, count), NO_EXTRA)
-            if count <= SCRATCH:
-                copy_masked(scratch, data, count, self.key)
-                return make_message(kind, decode_text(scratch, count), NO_EXTRA)
+            return make_message(kind, decode_masked(data, count, self.key), NO_EXTRA)
         out = PyBytes_FromStringAndSize(<const char*> data if not self.is_masked else NULL, count)
         if self.is_masked:
             copy_masked(<uint8_t*> PyBytes_AS_STRING(out), data, count, self.key)
         if kind is not TEXT_TYPE:
             return make_message(kind, out, NO_EXTRA)
-        if self.decodes_text:
-            return make_message(kind, decode_text(<Bytes> PyBytes_AS_STRING(out), count), NO_EXTRA)
         self.utf8.missing = 0
         if not check_utf8(&self.utf8, <Bytes> PyBytes_AS_STRING(out), count) or self.utf8.missing:
             fail_text()
@@ -613,3 +652,252 @@ cdef uint64_t read_length(Bytes data, int size) except? 0:
     if length < (126 if size == 2 else 65536):
         fail(1002, f"a frame's length {length} is written in {size} bytes, which it does not need")
     return length
+
+
+# -- one connection's messages -----------------------------------------------------------------------------------------
+
+
+cdef class Receiver:
+    """A future-like object that one task at a time awaits; see ``_pure.Receiver``."""
+
+    cdef public bint _asyncio_future_blocking
+    cdef object loop
+    cdef object callback
+    cdef object context
+    cdef object reason
+    cdef bint has_yielded
+    cdef bint is_cancelled
+
+    def __init__(self, loop):
+        self.loop = loop
+
+    def wake(self):
+        """Let the task that waits go on, now where no other task runs."""
+        self.wake_task()
+
+    cdef int wake_task(self) except -1:
+        cdef object callback = self.callback
+        cdef object context = self.context
+        if callback is None:
+            return 0
+        self.callback = self.context = None
+        if context is None or _current_task(self.loop) is not None:
+            self.loop.call_soon(callback, self, context=context)
+            return 0
+        try:
+            context.run(callback, self)
+        except (SystemExit, KeyboardInterrupt) as exc:
+            self.loop.call_soon(_raise, exc)
+        return 0
+
+    def __await__(self):
+        self.is_cancelled = False
+        self.has_yielded = False
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.has_yielded:
+            raise StopIteration
+        self.has_yielded = True
+        self._asyncio_future_blocking = True
+        return self
+
+    def add_done_callback(self, callback, *, context=None):
+        """Take what wakes the task."""
+        self.callback = callback
+        self.context = context
+
+    def remove_done_callback(self, callback):
+        """Forget what wakes the task."""
+        cdef bint known = self.callback is not None and self.callback == callback
+        if known:
+            self.callback = None
+        return int(known)
+
+    def cancel(self, msg=None):
+        """Wake the task with a CancelledError, in the loop's next turn."""
+        cdef object callback = self.callback
+        if callback is None:
+            return False
+        self.callback = None
+        self.is_cancelled = True
+        self.reason = msg
+        self.loop.call_soon(callback, self, context=self.context)
+        return True
+
+    def result(self):
+        """Give None, or raise what the task was woken for."""
+        if self.is_cancelled:
+            raise _CancelledError() if self.reason is None else _CancelledError(self.reason)
+
+    def exception(self):
+        """Give None, or raise CancelledError."""
+        self.result()
+
+    def done(self):
+        """Whether nobody waits."""
+        return self.callback is None
+
+    def cancelled(self):
+        """Whether the wait was cancelled."""
+        return self.is_cancelled
+
+    def get_loop(self):
+        """The loop it was made in."""
+        return self.loop
+
+
+def _raise(exc):
+    raise exc
+
+
+cdef class Channel:
+    """What every message goes through; see ``_pure.Channel``."""
+
+    cdef readonly FrameReader reader
+    cdef readonly Receiver receiver
+    cdef readonly object loop
+    cdef readonly tuple extensions
+    cdef public object transport
+    cdef public object ended
+    cdef object first
+    cdef object queue
+    cdef public Py_ssize_t queued_bytes
+    cdef public double heard_at
+    #: The socket, where frames may go to it by the system's call; -1 where only the transport may write.
+    cdef public int descriptor
+    cdef bint is_direct
+    cdef readonly bint is_client
+    cdef readonly bint has_heartbeat
+    cdef public bint ping_sent
+    cdef public bint close_sent
+    cdef public bint close_received
+    cdef public bint is_failed
+    cdef public bint is_behind
+    cdef public bint is_receiving
+    cdef public bint is_reading_paused
+
+    def __init__(self, loop, FrameReader reader not None, *, bint is_client, extensions, bint has_heartbeat):
+        self.loop = loop
+        self.reader = reader
+        self.receiver = Receiver(loop)
+        self.is_client = is_client
+        self.extensions = tuple(extensions)
+        self.has_heartbeat = has_heartbeat
+        self.descriptor = -1
+
+    def data_received(self, data):
+        """Take bytes, and wake who waits for the messages that they complete."""
+        cdef list messages
+        if self.is_failed:
+            return
+        if self.has_heartbeat:
+            self.heard_at = self.loop.time()
+            self.ping_sent = False
+        messages = self.reader.feed_data(data)
+        for message in messages:
+            if <object> (<tuple> message)[0] is not TEXT_TYPE and <object> (<tuple> message)[0] is not BINARY_TYPE:
+                self.take_control(message)
+            elif not self.close_sent and not self.close_received:
+                self.put(message)
+        if self.first is not None:
+            # The answer to a single message goes to the socket at once; several are collected by the transport.
+            self.is_direct = self.descriptor >= 0 and self.queue is None
+            self.receiver.wake_task()
+            self.is_direct = False
+            if self.queued_bytes > READ_LIMIT and not self.close_sent:
+                self.pause_reading()
+        if self.reader.error is not None:
+            self.take_error(self.reader.error)
+
+    cdef int put(self, object message) except -1:
+        self.queued_bytes += weigh(message)
+        if self.first is None:
+            self.first = message
+            return 0
+        if self.queue is None:
+            self.queue = _deque()
+        self.queue.append(message)
+        return 0
+
+    def enqueue(self, message):
+        """Let a message wait for ``take_message()``."""
+        self.put(message)
+
+    cpdef take_message(self):
+        """Take the next message without waiting; None where there is none yet."""
+        cdef object message = self.first
+        if message is None:
+            if self.reader.error is not None or self.ended is not None:
+                return self.take_end()
+            return None
+        self.first = self.queue.popleft() if self.queue else None
+        self.queued_bytes -= weigh(message)
+        if self.is_reading_paused and self.queued_bytes <= READ_LIMIT // 2:
+            self.resume_reading()
+        return message
+
+    def receive_now(self):
+        """Take the next message; None where the caller has to await ``receiver`` for it."""
+        if self.is_receiving:
+            raise RuntimeError(_PARALLEL_RECEIVE)
+        return self.take_message()
+
+    @property
+    def has_message(self):
+        """Whether a message waits."""
+        return self.first is not None
+
+    def drop_messages(self):
+        """Forget what waits."""
+        self.first = self.queue = None
+        self.queued_bytes = 0
+
+    def send(self, int opcode, data, level=None):
+        """Hand a message or a control frame to the transport."""
+        cdef int first = FIN | opcode
+        if self.close_sent or self.transport is None or self.transport.is_closing():
+            raise ConnectionResetError("the WebSocket is closed: it can't send any more")
+        if self.extensions and not opcode & CONTROL:
+            data = data.encode() if PyUnicode_Check(data) else bytes(data)
+            for extension in self.extensions:
+                coded = extension.encode(data, level)
+                if coded is not None:
+                    data = coded
+                    first |= <int> extension.rsv
+        self.write_frame(first, data)
+
+    cpdef write_frame(self, int first, data):
+        """Hand one frame to the transport."""
+        if self.is_direct:
+            self.is_direct = False
+            self.write_directly(serialize_frame(first, data, self.is_client))
+        elif self.is_client or type(data) is not bytes or PyBytes_GET_SIZE(data) < UNCOPIED:
+            self.transport.write(serialize_frame(first, data, self.is_client))
+        else:
+            self.transport.write(serialize_head(first, PyBytes_GET_SIZE(data), False))
+            self.transport.write(data)
+
+
+    cdef int write_directly(self, bytes frame) except -1:
+        """Write to the socket what it takes now, and the rest by the transport."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(frame)
+        cdef Py_ssize_t sent = -1
+        if not self.transport.get_write_buffer_size():
+            sent = send_bytes(self.descriptor, PyBytes_AS_STRING(frame), size)
+        if sent < 0:
+            self.transport.write(frame)
+        elif sent < size:
+            self.transport.write(frame[sent:])
+        return 0
+
+
+cdef Py_ssize_t weigh(object message) except -1:
+    """What a waiting message counts against the limit; those that come once count nothing."""
+    cdef object data = (<tuple> message)[1]
+    if PyUnicode_Check(data) or type(data) is bytes:
+        return len(data) + MESSAGE_OVERHEAD
+    return 0

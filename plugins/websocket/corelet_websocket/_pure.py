@@ -1,4 +1,4 @@
-"""Frames of RFC 6455, without any I/O: the plain reference, and what serves where nothing compiles.
+"""Frames of RFC 6455 and what every message goes through: the plain reference, and what serves where nothing compiles.
 
 A reader is fed bytes as they come and gives messages as they are complete. It checks as early as it can: a head before
 its payload, text inside its frame. The first error ends it: :attr:`FrameReader.error`.
@@ -6,13 +6,24 @@ its payload, text inside its frame. The first error ends it: :attr:`FrameReader.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import WebSocketError
-from .limits import CODED_SLACK, FRAGMENT_BYTES, MAX_CONTROL_BYTES, MAX_FRAGMENTS
+from .limits import (
+    CODED_SLACK,
+    FRAGMENT_BYTES,
+    MAX_CONTROL_BYTES,
+    MAX_FRAGMENTS,
+    MESSAGE_OVERHEAD,
+    READ_LIMIT,
+    UNCOPIED_BYTES,
+)
 from .message import WSMessage, WSMsgType, is_close_code
 
 if TYPE_CHECKING:
@@ -27,6 +38,7 @@ _MASKED: Final = 0x80
 _LENGTH: Final = 0x7F
 _CONTROL: Final = 0x08
 _TYPES: Final = {int(kind): kind for kind in WSMsgType if kind < 256}
+_CONTENT: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
 _TEXT: Final = int(WSMsgType.TEXT)
 _CLOSE: Final = int(WSMsgType.CLOSE)
 _INVALID_TEXT: Final = 1007
@@ -307,3 +319,251 @@ def _make_close(payload: bytes) -> WSMessage:
     except UnicodeDecodeError:
         raise WebSocketError(_INVALID_TEXT, "the reason in a close frame is not UTF-8") from None
     return WSMessage(WSMsgType.CLOSE, code, reason)
+
+
+PARALLEL_RECEIVE: Final = (
+    "receive() is called while another task waits in it: let one task receive and hand messages on, by an "
+    "asyncio.Queue for example"
+)
+
+
+class Receiver:
+    """A future-like object, as :func:`asyncio.isfuture` knows them, that one task at a time awaits, again and again.
+
+    An ``asyncio.Future`` for each message would be made, and would wake its task in the loop's next turn. This one
+    wakes it in the callback that has read the message, as an eagerly started task runs; where another task is at work
+    then, in the next turn.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_is_cancelled", "_loop", "_reason")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._asyncio_future_blocking = False
+        self._callback: Callable[[Any], object] | None = None
+        self._context: Context | None = None
+        self._is_cancelled = False
+        self._reason: Any = None
+
+    def wake(self) -> None:
+        """Let the task that waits go on, now where no other task runs."""
+        callback, self._callback = self._callback, None
+        if callback is None:
+            return
+        context, self._context = self._context, None
+        if context is None or asyncio.current_task(self._loop) is not None:
+            self._loop.call_soon(callback, self, context=context)
+            return
+        try:
+            context.run(callback, self)
+        except (SystemExit, KeyboardInterrupt) as exc:
+            # uvloop would take it for an error of the protocol.
+            self._loop.call_soon(_raise, exc)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        self._is_cancelled = False
+        self._asyncio_future_blocking = True
+        yield self
+
+    # What a task asks of a future.
+
+    def add_done_callback(self, callback: Callable[[Any], object], *, context: Context | None = None) -> None:
+        """Take what wakes the task."""
+        self._callback = callback
+        self._context = context
+
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
+        """Forget what wakes the task."""
+        known = int(self._callback is not None and self._callback == callback)
+        if known:
+            self._callback = None
+        return known
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Wake the task with a CancelledError, in the loop's next turn."""
+        callback, self._callback = self._callback, None
+        if callback is None:
+            return False
+        self._is_cancelled = True
+        self._reason = msg
+        self._loop.call_soon(callback, self, context=self._context)
+        return True
+
+    def result(self) -> None:
+        """Give None, or raise what the task was woken for."""
+        if self._is_cancelled:
+            raise asyncio.CancelledError() if self._reason is None else asyncio.CancelledError(self._reason)
+
+    def exception(self) -> None:
+        """Give None, or raise CancelledError."""
+        self.result()
+
+    def done(self) -> bool:
+        """Whether nobody waits."""
+        return self._callback is None
+
+    def cancelled(self) -> bool:
+        """Whether the wait was cancelled."""
+        return self._is_cancelled
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop it was made in."""
+        return self._loop
+
+
+def _raise(exc: BaseException) -> None:
+    raise exc
+
+
+class Channel:
+    """What every message goes through, in and out: the part of a connection that is worth compiling.
+
+    A subclass has ``take_control``, ``take_error``, ``take_end``, ``pause_reading`` and ``resume_reading``.
+
+    Args:
+        loop: the loop that it runs in.
+        reader: what turns bytes into messages.
+        is_client: whether this side masks.
+        extensions: what was negotiated.
+        has_heartbeat: whether the time of what is received is noted.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reader: FrameReader,
+        *,
+        is_client: bool,
+        extensions: Sequence[WebSocketExtension],
+        has_heartbeat: bool,
+    ) -> None:
+        self.loop: Final = loop
+        self.reader: Final = reader
+        self.receiver: Final = Receiver(loop)
+        self.is_client: Final = is_client
+        self.extensions: Final = tuple(extensions)
+        self.has_heartbeat: Final = has_heartbeat
+        #: The transport; None once it is gone.
+        self.transport: asyncio.Transport | None = None
+        #: What ``receive()`` gives for ever when no message waits.
+        self.ended: WSMessage | None = None
+        # Messages that wait: one by itself, since most times there is no other; the deque for more is made when needed.
+        self._first: WSMessage | None = None
+        self._queue: deque[WSMessage] | None = None
+        self.queued_bytes = 0
+        #: The socket, where the compiled twin may write to it by a system call; -1 where only the transport may.
+        self.descriptor = -1
+        self.heard_at = 0.0
+        self.ping_sent = False
+        self.close_sent = False
+        self.close_received = False
+        self.is_failed = False
+        #: Whether the peer is behind, so that senders wait.
+        self.is_behind = False
+        #: Whether a task waits in ``receive()``.
+        self.is_receiving = False
+        self.is_reading_paused = False
+
+    if TYPE_CHECKING:
+
+        def take_control(self, message: WSMessage) -> None: ...
+
+        def take_error(self, error: WebSocketError) -> None: ...
+
+        def take_end(self) -> WSMessage | None: ...
+
+        def pause_reading(self) -> None: ...
+
+        def resume_reading(self) -> None: ...
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, and wake who waits for the messages that they complete."""
+        if self.is_failed:
+            return
+        if self.has_heartbeat:
+            self.heard_at = self.loop.time()
+            self.ping_sent = False
+        for message in self.reader.feed_data(data):
+            if message.type not in _CONTENT:
+                self.take_control(message)
+            elif not self.close_sent and not self.close_received:
+                self.enqueue(message)
+        if self._first is not None:
+            self.receiver.wake()
+            if self.queued_bytes > READ_LIMIT and not self.close_sent:
+                self.pause_reading()
+        if self.reader.error is not None:
+            self.take_error(self.reader.error)
+
+    def enqueue(self, message: WSMessage) -> None:
+        """Let a message wait for :meth:`take_message`."""
+        self.queued_bytes += _weigh(message)
+        if self._first is None:
+            self._first = message
+            return
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(message)
+
+    def take_message(self) -> WSMessage | None:
+        """Take the next message without waiting; None where there is none yet."""
+        message = self._first
+        if message is None:
+            return self.take_end()
+        self._first = self._queue.popleft() if self._queue else None
+        self.queued_bytes -= _weigh(message)
+        if self.is_reading_paused and self.queued_bytes <= READ_LIMIT // 2:
+            self.resume_reading()
+        return message
+
+    def receive_now(self) -> WSMessage | None:
+        """Take the next message; None where the caller has to await :attr:`receiver` for it.
+
+        Raises:
+            RuntimeError: another task does.
+        """
+        if self.is_receiving:
+            raise RuntimeError(PARALLEL_RECEIVE)
+        return self.take_message()
+
+    @property
+    def has_message(self) -> bool:
+        """Whether a message waits."""
+        return self._first is not None
+
+    def drop_messages(self) -> None:
+        """Forget what waits."""
+        self._first = self._queue = None
+        self.queued_bytes = 0
+
+    def send(self, opcode: int, data: bytes | bytearray | memoryview | str, level: int | None = None) -> None:
+        """Hand a message or a control frame to the transport.
+
+        Raises:
+            ConnectionResetError: the connection is closing or closed.
+        """
+        if self.close_sent or self.transport is None or self.transport.is_closing():
+            raise ConnectionResetError("the WebSocket is closed: it can't send any more")
+        first = _FIN | opcode
+        if self.extensions and not opcode & _CONTROL:
+            data = data.encode() if isinstance(data, str) else bytes(data)
+            for extension in self.extensions:
+                coded = extension.encode(data, level)
+                if coded is not None:
+                    data = coded
+                    first |= extension.rsv
+        self.write_frame(first, data)
+
+    def write_frame(self, first: int, data: bytes | bytearray | memoryview | str) -> None:
+        """Hand one frame to the transport."""
+        assert self.transport is not None
+        if self.is_client or not isinstance(data, bytes) or len(data) < UNCOPIED_BYTES:
+            self.transport.write(serialize_frame(first, data, self.is_client))
+        else:
+            self.transport.write(serialize_head(first, len(data), is_masked=False))
+            self.transport.write(data)
+
+
+def _weigh(message: WSMessage) -> int:
+    """What a waiting message counts against the limit; those that come once count nothing."""
+    return len(message.data) + MESSAGE_OVERHEAD if isinstance(message.data, str | bytes) else 0

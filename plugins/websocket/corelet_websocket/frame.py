@@ -1,4 +1,4 @@
-"""The only door to frames: the compiled ``_fast`` where it is built, else ``_pure``.
+"""The only door to frames and channels: the compiled ``_fast`` where it is built, else ``_pure``.
 
 ``CORELET_NO_EXTENSIONS=1`` selects ``_pure`` as well. Both give the same messages, bytes, errors and words.
 """
@@ -18,9 +18,10 @@ else:
 
 #: "fast" or "pure".
 IMPLEMENTATION = _frames.IMPLEMENTATION
+Channel = _frames.Channel
 FrameReader = _frames.FrameReader
 apply_mask = _frames.apply_mask
 serialize_frame = _frames.serialize_frame
 serialize_head = _frames.serialize_head
 
-__all__ = ("IMPLEMENTATION", "FrameReader", "apply_mask", "serialize_frame", "serialize_head")
+__all__ = ("IMPLEMENTATION", "Channel", "FrameReader", "apply_mask", "serialize_frame", "serialize_head")

@@ -12,6 +12,8 @@ WRITER_LIMIT: Final = 262_144
 READ_LIMIT: Final = 262_144
 #: What a waiting message counts beside its bytes: about what the objects take.
 MESSAGE_OVERHEAD: Final = 128
+#: Bytes of a payload that is handed to the transport without being copied behind its head.
+UNCOPIED_BYTES: Final = 65_536
 #: Fragments of a message; it may have one more for each FRAGMENT_BYTES of it. A peer that streams sends larger ones.
 MAX_FRAGMENTS: Final = 1024
 FRAGMENT_BYTES: Final = 32
