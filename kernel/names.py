@@ -88,6 +88,12 @@ _NAMES_OF: Final = {
         web.compressed web.compression_middleware web.decompression_middleware web.uncompressed set_zlib_backend
         response.enable_compression()
     """,
+    "sessions": """
+        web.AbstractStorage web.EncryptedCookieStorage web.InMemoryStorage web.MemcachedStorage web.RedisStorage
+        web.Session web.SessionConflictError web.SessionCookie web.SessionLostError web.SessionStorageError
+        web.SessionTooLargeError web.SignedCookieStorage web.SimpleCookieStorage web.StorageConformance web.get_session
+        web.new_session web.save_session web.session_middleware web.setup_sessions
+    """,
     "client": """
         AddrInfoType AsyncResolver BaseConnector BasicAuth ClientConnectionError ClientConnectionResetError
         ClientConnectorCertificateError ClientConnectorDNSError ClientConnectorError ClientConnectorSSLError ClientError
