@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
 
 if TYPE_CHECKING:
     import io
     import logging
+    from http.cookies import BaseCookie, Morsel
 
     from multidict import CIMultiDict
+    from yarl import URL
 
 #: What answers a request: takes the request, returns an awaitable of the response.
 Handler = Callable[[Any], Awaitable[Any]]
@@ -587,3 +589,114 @@ class AbstractConnection(ABC):
     @abstractmethod
     def open_multipart(self, request: Any) -> Any | None:
         """Open a multipart body for reading part by part; None where no plugin does."""
+
+
+class ResolveResult(TypedDict):
+    """One address of a host."""
+
+    #: The name that was asked for.
+    hostname: str
+    #: The address.
+    host: str
+    port: int
+    #: Of the address: ``socket.AF_INET`` or ``AF_INET6``.
+    family: int
+    #: As ``getaddrinfo`` gives it; 0 for any.
+    proto: int
+    #: ``AI_*`` flags for a later ``getaddrinfo``; ``AI_NUMERICHOST`` since the address is known.
+    flags: int
+
+
+class AbstractResolver(ABC):
+    """Find the addresses of a host, for a client."""
+
+    @abstractmethod
+    async def resolve(self, host: str, port: int = 0, family: int = 2) -> list[ResolveResult]:
+        """Find the addresses of a host, in the order in which they are to be tried.
+
+        Args:
+            host: a name.
+            port: goes into the results.
+            family: ``AF_INET`` (2 on every platform), ``AF_INET6`` or ``AF_UNSPEC`` for both.
+
+        Raises:
+            OSError: there is none, or nobody could be asked.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give back what the resolver holds."""
+
+
+class AbstractCookieJar(Sized, Iterable["Morsel[str]"]):
+    """Keep the cookies of a client's session. Source: RFC 6265.
+
+    A jar of length 0 is not asked for cookies.
+    """
+
+    @property
+    @abstractmethod
+    def cookies(self) -> Mapping[tuple[str, str], Mapping[str, Morsel[str]]]:
+        """Read only: (domain, path) -> name -> cookie. The domain is "" for cookies that any host gets."""
+
+    @property
+    @abstractmethod
+    def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
+        """The (domain, path, name) of cookies that only the very host gets that has set them."""
+
+    @property
+    @abstractmethod
+    def quote_cookie(self) -> bool:
+        """Whether values with special characters are quoted when they are sent."""
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether cookies from IP addresses are taken."""
+        return False
+
+    @property
+    def treat_as_secure_origin(self) -> frozenset[URL]:
+        """The origins without TLS that get secure cookies as well."""
+        return frozenset()
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Morsel[str]]: ...
+
+    @abstractmethod
+    def clear(self, predicate: Callable[[Morsel[str]], bool] | None = None) -> None:
+        """Drop every cookie, or those for which the predicate is true."""
+
+    @abstractmethod
+    def clear_domain(self, domain: str) -> None:
+        """Drop the cookies of a domain and of the domains below it."""
+
+    @abstractmethod
+    def update_cookies(self, cookies: Any, response_url: URL) -> None:
+        """Take cookies: a mapping of names to values or Morsels, pairs, or a ``BaseCookie``.
+
+        Args:
+            cookies: the cookies.
+            response_url: who sets them; an empty URL for cookies that any host gets.
+        """
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Take the values of Set-Cookie fields.
+
+        Args:
+            headers: each value as it came.
+            response_url: who has set them.
+        """
+        from http.cookies import CookieError, SimpleCookie
+
+        for value in headers:
+            cookie = SimpleCookie()
+            try:
+                cookie.load(value)
+            except CookieError:  # what can't be read is dropped. Source: RFC 6265 section 5.2
+                continue
+            if cookie:
+                self.update_cookies(cookie, response_url)
+
+    @abstractmethod
+    def filter_cookies(self, request_url: URL) -> BaseCookie[str]:
+        """Choose the cookies for a request, in the order in which they are sent."""

@@ -78,6 +78,7 @@ _NAMES_OF: Final = {
         ClientWSTimeout ClientWebSocketResponse PermessageDeflate WSCloseCode WSMessage WSMessageTypeError WSMsgType
         WebSocketClientHandshake WebSocketError WebSocketExtension WebSocketExtensionFactory WebSocketExtensionRegistry
         WebSocketHandshakeError open_client_websocket
+        ClientWSTimeout ClientWebSocketResponse WSCloseCode WSMessage WSMessageTypeError WSMsgType WebSocketError
     """,
     "multipart": """
         BadContentDispositionHeader BadContentDispositionParam BodyPartReader FormData MultipartReader MultipartWriter
@@ -110,6 +111,18 @@ _NAMES_OF: Final = {
         TraceRequestExceptionParams TraceRequestHeadersSentParams TraceRequestRedirectParams TraceRequestStartParams
         TraceResponseChunkReceivedParams UnixConnector UploadAbortedError UploadTracker WSServerHandshakeError
         encode_basic_auth request
+        ClientProxyConnectionError ClientRequest ClientResponse ClientResponseError ClientSession ClientSSLError
+        ClientTimeout ConnectionTimeoutError ContentTypeError CookieJar DefaultResolver DigestAuthMiddleware
+        DummyCookieJar Fingerprint InvalidURL InvalidUrlClientError InvalidUrlRedirectClientError NamedPipeConnector
+        NonHttpUrlClientError NonHttpUrlRedirectClientError RedirectClientError RequestInfo ServerConnectionError
+        ServerDisconnectedError ServerFingerprintMismatch ServerTimeoutError SocketFactoryType SocketTimeoutError
+        TCPConnector ThreadedResolver TooManyRedirects TraceConfig TraceConnectionCreateEndParams
+        TraceConnectionCreateStartParams TraceConnectionQueuedEndParams TraceConnectionQueuedStartParams
+        TraceConnectionReuseconnParams TraceDnsCacheHitParams TraceDnsCacheMissParams TraceDnsResolveHostEndParams
+        TraceDnsResolveHostStartParams TraceRequestChunkSentParams TraceRequestEndParams TraceRequestExceptionParams
+        TraceRequestHeadersSentParams TraceRequestRedirectParams TraceRequestStartParams
+        TraceResponseChunkReceivedParams UnixClientConnectorError UnixConnector UploadAbortedError UploadTracker
+        WSServerHandshakeError encode_basic_auth request
     """,
     "testing": """
         test_utils.AioHTTPTestCase test_utils.BaseTestServer test_utils.RawTestServer test_utils.TestClient
