@@ -78,7 +78,6 @@ _NAMES_OF: Final = {
         ClientWSTimeout ClientWebSocketResponse PermessageDeflate WSCloseCode WSMessage WSMessageTypeError WSMsgType
         WebSocketClientHandshake WebSocketError WebSocketExtension WebSocketExtensionFactory WebSocketExtensionRegistry
         WebSocketHandshakeError open_client_websocket
-        ClientWSTimeout ClientWebSocketResponse WSCloseCode WSMessage WSMessageTypeError WSMsgType WebSocketError
     """,
     "multipart": """
         BadContentDispositionHeader BadContentDispositionParam BodyPartReader FormData MultipartReader MultipartWriter
@@ -99,18 +98,6 @@ _NAMES_OF: Final = {
         AddrInfoType AsyncResolver BaseConnector BasicAuth ClientConnectionError ClientConnectionResetError
         ClientConnectorCertificateError ClientConnectorDNSError ClientConnectorError ClientConnectorSSLError ClientError
         ClientHandlerType ClientHttpProxyError ClientMiddlewareType ClientOSError ClientPayloadError
-        ClientProxyConnectionError ClientRequest ClientResponse ClientResponseError ClientSSLError ClientSession
-        ClientTimeout ConnectionTimeoutError ContentTypeError CookieJar
-        DefaultResolver DigestAuthMiddleware DummyCookieJar Fingerprint InvalidURL InvalidUrlClientError
-        InvalidUrlRedirectClientError NamedPipeConnector NonHttpUrlClientError NonHttpUrlRedirectClientError
-        RedirectClientError RequestInfo ServerConnectionError ServerDisconnectedError ServerFingerprintMismatch
-        ServerTimeoutError SocketFactoryType SocketTimeoutError TCPConnector ThreadedResolver TooManyRedirects
-        TraceConfig TraceConnectionCreateEndParams TraceConnectionCreateStartParams TraceConnectionQueuedEndParams
-        TraceConnectionQueuedStartParams TraceConnectionReuseconnParams TraceDnsCacheHitParams TraceDnsCacheMissParams
-        TraceDnsResolveHostEndParams TraceDnsResolveHostStartParams TraceRequestChunkSentParams TraceRequestEndParams
-        TraceRequestExceptionParams TraceRequestHeadersSentParams TraceRequestRedirectParams TraceRequestStartParams
-        TraceResponseChunkReceivedParams UnixConnector UploadAbortedError UploadTracker WSServerHandshakeError
-        encode_basic_auth request
         ClientProxyConnectionError ClientRequest ClientResponse ClientResponseError ClientSession ClientSSLError
         ClientTimeout ConnectionTimeoutError ContentTypeError CookieJar DefaultResolver DigestAuthMiddleware
         DummyCookieJar Fingerprint InvalidURL InvalidUrlClientError InvalidUrlRedirectClientError NamedPipeConnector
