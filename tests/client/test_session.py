@@ -29,7 +29,7 @@ def test_a_session_made_outside_of_a_loop_works_in_the_loop_that_first_uses_it()
             writer.close()
 
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        url = "http://127.0.0.1:{}/".format(server.sockets[0].getsockname()[1])
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         async with session:
             bodies = [await fetch(session, url) for _ in range(2)]
         server.close()

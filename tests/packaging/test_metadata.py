@@ -41,7 +41,7 @@ def kernel_project() -> dict[str, Any]:
 def test_a_plugin_exports_exactly_its_public_names(plugin: str, plugin_project: dict[str, Any]) -> None:
     package = f"corelet_{plugin}"
     exported = plugin_project["entry-points"]["corelet.exports"]
-    assert sorted(name.rpartition(".")[2] for name in exported) == sorted(importlib.import_module(package).__all__)
+    assert {name.rpartition(".")[2] for name in exported} == set(importlib.import_module(package).__all__)
     assert exported == {name: f"{package}:{name.rpartition('.')[2]}" for name in exported}
 
 
@@ -132,6 +132,50 @@ def test_a_plugin_imports_what_a_stranger_could(plugin: str) -> None:
         inner = {f"corelet.{module}" for module in KERNEL_MODULES} - PUBLIC_MODULES
         assert not imports & inner, path.name
         assert not {name for name in imports if name.startswith("corelet.") and "._" in name}, path.name
+
+
+def find_reaches(tree: ast.AST) -> set[str]:
+    """Find what code reaches of corelet by attributes and by imports of a name in a string: ``corelet.wire.X``."""
+    found = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    found |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {name for name in found if re.fullmatch(r"corelet(\.\w+)+", name)}
+
+
+def find_inner(tree: ast.AST) -> set[str]:
+    """Find reaches into modules of the kernel that are not public."""
+    attributes = {"corelet.hdrs", "corelet.test_utils"}  # names of corelet that stand for a module
+    inner = {f"corelet.{module}" for module in KERNEL_MODULES} - PUBLIC_MODULES - attributes
+    return {name for name in find_reaches(tree) if ".".join(name.split(".")[:2]) in inner or "._" in name}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import corelet\ncorelet.wire.RequestParser", {"corelet.wire", "corelet.wire.RequestParser"}),
+        ("importlib.import_module('corelet._fast')", {"corelet._fast"}),
+        ("corelet.web.Application; 'corelet.abc'; log('corelet.client')", set()),
+    ],
+)
+def test_a_reach_into_the_kernel_would_be_found(source: str, found: set[str]) -> None:
+    assert find_inner(ast.parse(source)) == found
+
+
+def test_a_plugin_reaches_no_further_than_a_stranger_could(plugin: str) -> None:
+    for path in ROOT.glob(f"plugins/{plugin}/corelet_{plugin}/*.py"):
+        assert find_inner(ast.parse(path.read_text(encoding="utf-8"))) == set(), path.name
+
+
+def test_the_kernel_treats_no_plugin_as_its_own() -> None:
+    """Only tables of names know first-party plugins: no code asks whether a plugin is one."""
+    for path in ROOT.glob("kernel/*.py"):
+        if path.stem == "names":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        words = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        own = {f"{prefix}{plugin}" for plugin in PLUGINS for prefix in ("corelet_", "corelet-")}
+        assert words.isdisjoint(own), path.name
 
 
 def find_own_names(tree: ast.AST) -> set[str]:

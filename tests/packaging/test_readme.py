@@ -83,6 +83,22 @@ async def test_the_compression_readmes_application_answers(serve: Serve, peer: a
         assert await answer.json() == {"characters": 6}
 
 
+async def test_the_sessions_readmes_application_answers(serve: Serve) -> None:
+    served = await serve(run_block_of("plugins/sessions/README.md", 0).app)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as peer:
+
+        async def ask(method: str, path: str, **kwargs: Any) -> str:
+            async with peer.request(method, served.url.with_path(path), **kwargs) as answer:
+                return await answer.text()
+
+        assert await ask("GET", "/") == "nobody"
+        assert await ask("POST", "/login", data={"user": "alice"}) == "welcome"
+        assert await ask("GET", "/") == "alice"
+        assert await ask("POST", "/logout") == "good bye"
+        assert await ask("GET", "/") == "nobody"
+
+
 def test_links_to_files_lead_somewhere() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
