@@ -15,7 +15,7 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parents[2]
 PLUGINS: Final = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 #: What a plugin may import, beside ``corelet`` itself.
-PUBLIC_MODULES: Final = {"corelet.abc", "corelet.fields", "corelet.web"}
+PUBLIC_MODULES: Final = {f"corelet.{name}" for name in ("abc", "fields", "plugins", "web", "wire", "writer")}
 KERNEL_MODULES: Final = {path.stem for path in ROOT.glob("kernel/[!_]*.py")} | {"_fast", "_pure"}
 
 
