@@ -15,6 +15,10 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/d
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
 PROJECTS := pyproject.toml $(PLUGINS)
 EDITABLE := -e '.[speedups]' $(patsubst %/pyproject.toml,-e %,$(PLUGINS))
+# What has a compiled part: kernel/_fast.pyx, plugins/x/corelet_x/_fast.pyx.
+SOURCES := $(wildcard kernel/*.pyx kernel/*.pxd plugins/*/corelet_*/*.pyx plugins/*/corelet_*/*.pxd)
+COMPILED := $(patsubst %.pyx,%,$(filter %.pyx,$(SOURCES)))
+COMPILED_PLUGINS := $(sort $(foreach part,$(filter plugins/%,$(COMPILED)),plugins/$(word 2,$(subst /, ,$(part)))))
 BIN := $(VENV)/bin
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 BASE := $(VENV)/.installed-$(VERSION)
@@ -29,7 +33,7 @@ RUNNER ?= $(COVERAGE) run
 BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python),\
 	$(if $(shell $(candidate) -c 'print(1)' 2>/dev/null),$(candidate))) $(PYTHON))
 
-.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format docs fuzz changelog clean
+.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format pages docs fuzz changelog clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -39,13 +43,18 @@ help:
 	@echo 'make bench   measure against the peers (ARGS="--quick")'
 	@echo 'make micro   measure single steps: parser, serialiser, router, a request without sockets'
 	@echo 'make lint    ruff, mypy, import-linter, changelog fragments;  make format  lets ruff mend what it can'
-	@echo 'make docs    build the documentation into docs/_build/html'
+	@echo 'make docs    build the documentation into docs/_build/html;  make pages  writes what is made of docstrings and help'
 	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000, ARGS=--sanitize)'
 
 run: $(BASE) $(WIRE)
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/hello/app.py
 
-test: forget-coverage test-fast test-pure coverage
+# Tests wait more than they compute: both runs go at once, and the second one's output stands below the first one's.
+test: setup forget-coverage
+	@$(MAKE) --no-print-directory test-pure >$(VENV)/test-pure.log 2>&1 & \
+	$(MAKE) --no-print-directory test-fast; fast=$$?; \
+	wait $$!; pure=$$?; cat $(VENV)/test-pure.log; exit $$((fast || pure))
+	@$(MAKE) --no-print-directory coverage
 
 setup: $(DEV) $(WIRE)
 
@@ -58,9 +67,9 @@ test-fast: $(DEV) $(WIRE)
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(RUNNER) -m pytest $(ARGS)
 
-# Tests of the wire itself take both wires in every run: once is enough.
+# Tests of the wire itself take both wires in every run, and tests of distributions their own kernel: once is enough.
 test-pure: $(DEV) $(WIRE)
-	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(RUNNER) -m pytest --ignore-glob='*/test_wire_*' $(ARGS)
+	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(RUNNER) -m pytest --ignore-glob='*/test_wire_*' --ignore=tests/distributions $(ARGS)
 
 coverage: $(DEV)
 	@$(COVERAGE) combine --quiet
@@ -102,6 +111,9 @@ format: $(DEV)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+pages: $(DEV) $(WIRE)
+	$(BIN)/python -m docs.pages
+
 docs: $(DOCS)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
@@ -114,11 +126,13 @@ changelog: $(DEV)
 	$(BIN)/towncrier build --draft --version next
 
 clean:
-	rm -rf .venv .venv-* build plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so *.egg-info plugins/*/*.egg-info
+	rm -rf .venv .venv-* build plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so plugins/*/corelet_*/*.c plugins/*/corelet_*/*.so *.egg-info plugins/*/*.egg-info
 
-DROP_WIRE = rm -f kernel/_fast.c kernel/_fast$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
-CHECK_WIRE = $(BIN)/python -c 'import corelet._fast' 2>/dev/null || \
-	echo 'Note: the accelerated wire was not built, the plain one serves (apt-get install gcc python3-dev, then make clean).' >&2
+DROP_WIRE = suffix=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))'); \
+	for part in $(COMPILED); do rm -f $$part.c $$part$$suffix; done
+CHECK_WIRE = for part in $(subst /,.,$(patsubst kernel/%,corelet/%,$(foreach part,$(COMPILED),$(patsubst plugins/$(word 2,$(subst /, ,$(part)))/%,%,$(part))))); do \
+	$(BIN)/python -c "import $$part" 2>/dev/null || \
+	echo "Note: $$part was not built, its plain twin serves (apt-get install gcc python3-dev, then make clean)." >&2; done
 
 $(BASE): $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -133,9 +147,9 @@ $(BASE): $(PROJECTS)
 	@touch $@ $(WIRE)
 
 # A wire built by another interpreter or from an older source is never trusted: it is built again.
-$(WIRE): $(wildcard kernel/*.pyx kernel/*.pxd) | $(BASE)
+$(WIRE): $(SOURCES) | $(BASE)
 	@$(DROP_WIRE)
-	$(INSTALL) --no-deps -e .
+	$(INSTALL) --no-deps -e . $(addprefix -e ,$(COMPILED_PLUGINS))
 	@$(CHECK_WIRE)
 	@touch $@
 

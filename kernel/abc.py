@@ -5,16 +5,19 @@ A lower floor that must speak of a higher thing speaks of a class from here.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
 
 if TYPE_CHECKING:
-    import asyncio
+    import io
     import logging
+    from http.cookies import BaseCookie, Morsel
 
     from multidict import CIMultiDict
+    from yarl import URL
 
 #: What answers a request: takes the request, returns an awaitable of the response.
 Handler = Callable[[Any], Awaitable[Any]]
@@ -108,12 +111,29 @@ class AbstractRouter(ABC):
         """Whether routes can no longer be added."""
         return self._frozen
 
+    def add_prefix(self, prefix: str) -> None:
+        """Move all routes, those that are added later too, below a prefix; called where the application is mounted.
+
+        An application in an application in a third one is moved twice, by the inner prefix first.
+
+        Args:
+            prefix: a path without variables: ``/api``.
+
+        Raises:
+            TypeError: the router has routes that can't be moved; any router by default.
+        """
+        raise TypeError(f"{self!r} can't be moved below {prefix!r}: {type(self).__name__} has no add_prefix()")
+
     def freeze(self) -> None:
         """Take no more routes; called once, when the application starts."""
         self._frozen = True
 
     def routes(self) -> Iterable[Any]:
-        """Every route known at freeze; hooks that wrap handlers are asked for each of them then."""
+        """Every route known at freeze; hooks that wrap handlers are asked for each of them then.
+
+        ``corelet routes`` shows of each what it has of ``method``, ``name``, ``handler`` and ``get_info()``, where
+        ``path``, ``formatter`` or ``prefix`` is the path, and ``domain`` stands before it.
+        """
         return ()
 
     def find(self, request: Any) -> AbstractMatchInfo | None:
@@ -181,6 +201,19 @@ class AbstractStreamWriter(ABC):
     async def write_eof(self, chunk: bytes = b"") -> None:
         """Send the last part and end the body; a second call does nothing."""
 
+    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+        """Send a part of a file; by the system's own copying where the connection can, else read in a thread.
+
+        Args:
+            file: open for bytes, unbuffered; nobody else may use it meanwhile.
+            offset: where the part begins.
+            count: bytes of it.
+
+        Returns:
+            Bytes sent: fewer than ``count`` where the file has become shorter.
+        """
+        return await send_pieces_of_file(file, offset, count, self.write)
+
     @abstractmethod
     async def drain(self) -> None:
         """Wait until the peer has taken enough of what was written."""
@@ -199,6 +232,30 @@ class AbstractStreamWriter(ABC):
 
     def send_headers(self) -> None:
         """Hand a head that was held back to the transport."""
+
+
+#: Bytes of a file that are read at once to be sent. aiohttp's ``chunk_size`` of static files.
+FILE_PIECE_BYTES: Final = 262_144
+
+
+async def send_pieces_of_file(
+    file: io.RawIOBase, offset: int, count: int, send: Callable[[bytes], Awaitable[None]]
+) -> int:
+    """Read a part of a file in a thread, piece by piece, and send each; the bytes sent."""
+    loop = asyncio.get_running_loop()
+
+    def read(position: int, size: int) -> bytes:
+        file.seek(position)
+        return file.read(size) or b""
+
+    sent = 0
+    while sent < count:
+        piece = await loop.run_in_executor(None, read, offset + sent, min(count - sent, FILE_PIECE_BYTES))
+        if not piece:
+            break
+        await send(piece)
+        sent += len(piece)
+    return sent
 
 
 class ReadingControl(Protocol):
@@ -223,6 +280,87 @@ class UpgradedProtocol(Protocol):
     def pause_writing(self) -> None: ...
 
     def resume_writing(self) -> None: ...
+
+
+class NegotiatedConnection(ABC):
+    """A server connection that speaks what the peer chose in the TLS handshake: an ``asyncio.Protocol``.
+
+    Made by a factory of ``corelet_register_protocols``. The server holds its deadline and stops it like its own
+    connections: :meth:`stop`, then :meth:`close_idle` as soon as :attr:`is_idle`, and after ``shutdown_timeout``
+    :meth:`cancel` and :meth:`abort`. ``server.handler(request)`` answers a request; ``server.app``, ``limits``,
+    ``deadlines``, ``logger`` and ``now`` are what its own connections use.
+
+    Args:
+        server: the ``web.Server`` that the connection is made for.
+
+    Source: RFC 7301.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        #: The socket's transport; None before :meth:`connection_made` and once the connection is lost.
+        self.transport: asyncio.Transport | None = None
+        #: The time by the loop's clock at which the server calls :meth:`expire`, within half a second.
+        self.deadline = float("inf")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begin; overriding methods call this one first."""
+        self.transport = transport
+        self.server.add(self)
+        notify = self.server.slots.connection_made
+        if notify is not None:
+            notify(self)
+
+    @abstractmethod
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+
+    def eof_received(self) -> bool | None:
+        """Take the end of what the peer sends; the transport closes by default."""
+        return None
+
+    def pause_writing(self) -> None:
+        """Write no more: the peer is behind."""
+
+    def resume_writing(self) -> None:
+        """Write on."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; overriding methods call this one."""
+        self.transport = None
+        self.server.discard(self)
+        notify = self.server.slots.connection_lost
+        if notify is not None:
+            notify(self, exc)
+
+    def expire(self) -> None:
+        """The deadline has come; the connection ends by default."""
+        self.abort()
+
+    @property
+    @abstractmethod
+    def is_idle(self) -> bool:
+        """Whether nothing is being read or answered, so that a stopping server may close."""
+
+    def stop(self) -> None:
+        """Begin nothing new after what is at work; the server has begun to stop."""
+
+    def close_idle(self) -> None:
+        """Close unless something is being read or answered."""
+        if self.is_idle and self.transport is not None:
+            self.transport.close()
+
+    def cancel(self) -> None:
+        """Cancel what is at work; :meth:`abort` comes a second later."""
+
+    def abort(self) -> None:
+        """End at once; what hasn't been written is lost."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+#: Makes the connection of a peer that has chosen its protocol: takes the ``web.Server``.
+ConnectionFactory = Callable[[Any], NegotiatedConnection]
 
 
 class AbstractEncoder(ABC):
@@ -386,7 +524,8 @@ class AbstractConnection(ABC):
     automatic_fields: bytes
     #: Whether the connection can serve another request after this one; a response may set it to False.
     keep_alive: bool
-    #: Whether an answer that is plain itself can be sent as it is: see ``RequestHead.is_simple``.
+    #: Whether an answer that is plain itself can be sent as it is: the request is simple as ``RequestHead.is_simple``
+    #: says, the connection goes on, and nothing runs before the head.
     is_simple: bool
     #: What runs before the head of every response, with the request and the response; None when nothing does.
     prepare_response: PrepareHook | None
@@ -413,6 +552,14 @@ class AbstractConnection(ABC):
     @abstractmethod
     def send_pieces(self, pieces: Iterable[bytes]) -> None:
         """Hand several bytes over in one write."""
+
+    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+        """Send a part of a file as it is; see :meth:`AbstractStreamWriter.send_file`."""
+        return await send_pieces_of_file(file, offset, count, self._send_and_drain)
+
+    async def _send_and_drain(self, data: bytes) -> None:
+        self.send(data)
+        await self.drain()
 
     @abstractmethod
     async def drain(self) -> None:
@@ -442,3 +589,114 @@ class AbstractConnection(ABC):
     @abstractmethod
     def open_multipart(self, request: Any) -> Any | None:
         """Open a multipart body for reading part by part; None where no plugin does."""
+
+
+class ResolveResult(TypedDict):
+    """One address of a host."""
+
+    #: The name that was asked for.
+    hostname: str
+    #: The address.
+    host: str
+    port: int
+    #: Of the address: ``socket.AF_INET`` or ``AF_INET6``.
+    family: int
+    #: As ``getaddrinfo`` gives it; 0 for any.
+    proto: int
+    #: ``AI_*`` flags for a later ``getaddrinfo``; ``AI_NUMERICHOST`` since the address is known.
+    flags: int
+
+
+class AbstractResolver(ABC):
+    """Find the addresses of a host, for a client."""
+
+    @abstractmethod
+    async def resolve(self, host: str, port: int = 0, family: int = 2) -> list[ResolveResult]:
+        """Find the addresses of a host, in the order in which they are to be tried.
+
+        Args:
+            host: a name.
+            port: goes into the results.
+            family: ``AF_INET`` (2 on every platform), ``AF_INET6`` or ``AF_UNSPEC`` for both.
+
+        Raises:
+            OSError: there is none, or nobody could be asked.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give back what the resolver holds."""
+
+
+class AbstractCookieJar(Sized, Iterable["Morsel[str]"]):
+    """Keep the cookies of a client's session. Source: RFC 6265.
+
+    A jar of length 0 is not asked for cookies.
+    """
+
+    @property
+    @abstractmethod
+    def cookies(self) -> Mapping[tuple[str, str], Mapping[str, Morsel[str]]]:
+        """Read only: (domain, path) -> name -> cookie. The domain is "" for cookies that any host gets."""
+
+    @property
+    @abstractmethod
+    def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
+        """The (domain, path, name) of cookies that only the very host gets that has set them."""
+
+    @property
+    @abstractmethod
+    def quote_cookie(self) -> bool:
+        """Whether values with special characters are quoted when they are sent."""
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether cookies from IP addresses are taken."""
+        return False
+
+    @property
+    def treat_as_secure_origin(self) -> frozenset[URL]:
+        """The origins without TLS that get secure cookies as well."""
+        return frozenset()
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Morsel[str]]: ...
+
+    @abstractmethod
+    def clear(self, predicate: Callable[[Morsel[str]], bool] | None = None) -> None:
+        """Drop every cookie, or those for which the predicate is true."""
+
+    @abstractmethod
+    def clear_domain(self, domain: str) -> None:
+        """Drop the cookies of a domain and of the domains below it."""
+
+    @abstractmethod
+    def update_cookies(self, cookies: Any, response_url: URL) -> None:
+        """Take cookies: a mapping of names to values or Morsels, pairs, or a ``BaseCookie``.
+
+        Args:
+            cookies: the cookies.
+            response_url: who sets them; an empty URL for cookies that any host gets.
+        """
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Take the values of Set-Cookie fields.
+
+        Args:
+            headers: each value as it came.
+            response_url: who has set them.
+        """
+        from http.cookies import CookieError, SimpleCookie
+
+        for value in headers:
+            cookie = SimpleCookie()
+            try:
+                cookie.load(value)
+            except CookieError:  # what can't be read is dropped. Source: RFC 6265 section 5.2
+                continue
+            if cookie:
+                self.update_cookies(cookie, response_url)
+
+    @abstractmethod
+    def filter_cookies(self, request_url: URL) -> BaseCookie[str]:
+        """Choose the cookies for a request, in the order in which they are sent."""

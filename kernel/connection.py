@@ -21,22 +21,26 @@ What is written has a watch of its own, while any of it waits for the peer: :met
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .abc import END_OF_MESSAGE, PAUSED, AbstractConnection, ContentCoding, UpgradedProtocol
+from .abc import END_OF_MESSAGE, AbstractConnection, ContentCoding, FormReader, UpgradedProtocol
 from .error_renderer import make_error_renderer
 from .errors import RemoteProtocolError, RequestPayloadError
 from .exceptions import HTTPException
 from .hdrs import CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, HttpVersion11
+from .limits import NEVER
 from .response import Stage
-from .streams import EMPTY_PAYLOAD, StreamReader
-from .wire import RequestParser, make_status_line, serialize_response_head
+from .streams import StreamReader
+from .wire import ConnectionBase, RequestParser, ServiceBase, make_status_line, serialize_response_head
 from .writer import JOIN_BYTES
 
 if TYPE_CHECKING:
+    import io
     import logging
 
     from .abc import AbstractAccessLogger, Handler
@@ -46,9 +50,9 @@ if TYPE_CHECKING:
     from .response import Response, StreamResponse
     from .wire import RequestHead
 
-NEVER: Final = float("inf")
-#: Answers of a pipelined burst that are joined into one write.
-BURST: Final = 16
+#: Bytes of a streamed body that are collected for one write: the system takes them for three quarters of the CPU that
+#: it needs for pieces of 64 KiB.
+CORK_BYTES: Final = 262_144
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
@@ -58,43 +62,30 @@ _FRAMING_FIELDS: Final = (CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING)
 _TOO_SLOW: Final = 408
 #: Renders errors where a plugin's renderer fails.
 _render_plainly: Final = make_error_renderer(debug=False)
+#: Bytes of a file that the system is asked to send at once: reading them from a disk holds up everybody.
+_SENDFILE_BYTES: Final = 1_048_576
 #: Whether asyncio's ``writelines()`` asks to pause like ``write()`` does. Source: CVE-2024-12254.
 _WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
 
 
-class Service:
+class Service(ServiceBase):
     """What the connections of one server share: the handler, settings, the clock and each other.
 
     Attributes:
-        now: the loop's time at the last tick, in seconds; deadlines are made of it.
-        automatic_fields: Date and Server, as of the last tick.
-        is_stopping: answers say ``Connection: close`` from now on.
         stalled: those whose peer is behind with reading.
     """
 
-    handler: Handler
-    request_factory: Callable[[RequestHead, StreamReader, Any], BaseRequest]
     app: Any
     slots: Slots
-    # Copies of what every request looks at.
-    keepalive_seconds: float
-    prepare_response: Callable[[Any, Any], Awaitable[None]] | None
-    request_started: Callable[..., None] | None
-    request_finished: Callable[..., None] | None
     limits: Limits
     deadlines: Deadlines
     logger: logging.Logger
-    access_logger: AbstractAccessLogger | None
     client_max_size: int
     client_max_fields: int
     read_bufsize: int
     sends_continue: bool
     handler_cancellation: bool
     tcp_keepalive: bool
-    starts_eagerly: bool
-    now: float
-    automatic_fields: bytes
-    is_stopping: bool
     stalled: set[Connection]
 
     def add(self, connection: Connection) -> None:
@@ -104,13 +95,20 @@ class Service:
         """Forget a connection that has been lost."""
 
 
-def can_start_eagerly(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether a task can start in the callback that makes it: Python 3.12, and nobody asked for a task factory."""
-    return sys.version_info >= (3, 12) and loop.get_task_factory() is None
+def choose_task_maker(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]:
+    """Choose how tasks are made: started at once, from Python 3.12 on and where nobody asked for a task factory."""
+    if sys.version_info >= (3, 12) and loop.get_task_factory() is None:
+        return partial(asyncio.Task, loop=loop, eager_start=True)
+    return loop.create_task
 
 
 def _raise(exc: BaseException) -> None:
     raise exc
+
+
+def _set_done(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _probe_silence(sock: Any) -> None:
@@ -119,7 +117,7 @@ def _probe_silence(sock: Any) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-class Connection(AbstractConnection, asyncio.Protocol):
+class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type: ignore[misc, override]  # see AbstractConnection.__slots__
     """One server connection; made by a Server for each peer."""
 
     __slots__ = (
@@ -128,59 +126,34 @@ class Connection(AbstractConnection, asyncio.Protocol):
         "_drain_waiters",
         "_error",
         "_gone_waiters",
-        "_has_eof",
-        "_in_head",
         "_is_deaf",
-        "_is_reading_paused",
-        "_is_receiving",
-        "_is_writing_paused",
         "_loop",
-        "_out",
-        "_parser",
-        "_request",
-        "_service",
+        "_out_bytes",
         "_stall_deadline",
         "_stall_size",
-        "_task",
-        "_transport",
-        "_upgraded",
-        "automatic_fields",
-        "deadline",
-        "is_simple",
-        "keep_alive",
-        "prepare_response",
     )
 
+    # What the base has, with the types that it doesn't know.
+    _service: Service
+    _transport: asyncio.Transport | None
+    _request: BaseRequest | None
+    _task: asyncio.Task[Any] | None
+    _upgraded: UpgradedProtocol | None
+
     def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
-        self._service = service
+        super().__init__(service)
         self._loop = loop
-        self._transport: asyncio.Transport | None = None
-        # Made with the first bytes: thousands of silent connections cost less.
-        self._parser: RequestParser | None = None
-        self._request: BaseRequest | None = None
-        self._task: asyncio.Task[Any] | None = None
         # The body being received for a handler; None once it is complete, or where nobody wants the rest.
         self._content: StreamReader | None = None
-        self._is_receiving = False
         self._continue_sent = False
         # Why the body of the current request is broken.
         self._error: RemoteProtocolError | None = None
-        self._in_head = True
         self._is_deaf = False
-        self._has_eof = False
-        self._out: list[bytes] | None = None
-        self._is_reading_paused = False
-        self._is_writing_paused = False
+        self._out_bytes = 0  # of what is collected in _out, apart from the answers of a burst
         self._drain_waiters: set[asyncio.Future[None]] | None = None
         self._gone_waiters: set[asyncio.Future[None]] | None = None
-        self._upgraded: UpgradedProtocol | None = None
         self._stall_size = 0
         self._stall_deadline = NEVER
-        self.deadline = NEVER
-        self.keep_alive = False
-        self.is_simple = False
-        self.automatic_fields = b""
-        self.prepare_response = service.prepare_response
 
     # What requests and responses ask.
 
@@ -230,13 +203,17 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     async def read_form(self, request: Any) -> Iterable[tuple[str, Any]] | None:
         """Read a body by the form reader of its media type; None where no plugin has one."""
-        reader = self._service.slots.form_readers.get(request.content_type)
+        reader = self._find_form_reader(request.content_type)
         return None if reader is None else await reader.read(request)
 
     def open_multipart(self, request: Any) -> Any | None:
         """Open a multipart body for reading part by part; None where no plugin does."""
-        reader = self._service.slots.form_readers.get(request.content_type)
+        reader = self._find_form_reader(request.content_type)
         return None if reader is None else reader.open(request)
+
+    def _find_form_reader(self, media_type: str) -> FormReader | None:
+        readers = self._service.slots.form_readers
+        return readers.get(media_type) or readers.get(f"{media_type.partition('/')[0]}/*")
 
     async def wait_for_disconnection(self) -> None:
         """Return once the peer has gone or has closed its sending side."""
@@ -275,48 +252,122 @@ class Connection(AbstractConnection, asyncio.Protocol):
     # Writing.
 
     def send(self, data: bytes) -> None:
-        """Hand bytes to the transport, at the end of a burst that is being answered."""
-        out = self._out
-        if out is not None and len(data) <= JOIN_BYTES:
-            out.append(data)
-            # A body that is written on and on has to find out that its peer is behind.
-            if len(out) > BURST:
-                self._uncork()
-        elif out is not None:
-            self.send_pieces((data,))
-        elif self._transport is None:
-            raise ConnectionResetError("the peer has gone")
-        else:
-            self._transport.write(data)
+        """Hand bytes over; they leave with what follows them in this turn of the loop, or when they are many."""
+        self.send_pieces((data,))
 
     def send_pieces(self, pieces: Iterable[bytes]) -> None:
-        """Hand several bytes over in one write."""
-        out, self._out = self._out, None
-        if out:
-            pieces = (*out, *pieces)
+        """Hand several bytes over, as :meth:`send`."""
         if self._transport is None:
             raise ConnectionResetError("the peer has gone")
-        if _WRITELINES_PAUSES or not isinstance(self._transport, asyncio.Transport):
-            self._transport.writelines(pieces)
-        else:
-            self._transport.write(b"".join(pieces))
+        out = self._out
+        if out is None:
+            out = self._out = []
+            self._loop.call_soon(self._uncork)
+        for piece in pieces:
+            out.append(piece)
+            self._out_bytes += len(piece)
+        # A body that is written on and on has to find out that its peer is behind.
+        if self._out_bytes >= CORK_BYTES:
+            self._uncork()
 
     def _uncork(self) -> None:
         """Write what was collected, and collect no more."""
-        out = self._out
-        self._out = None
-        if out and self._transport is not None:
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        out, self._out = self._out, None
+        size, self._out_bytes = self._out_bytes, 0
+        transport = self._transport
+        if not out or transport is None:
+            return
+        if len(out) == 1:
+            transport.write(out[0])
+        elif size <= JOIN_BYTES or (isinstance(transport, asyncio.Transport) and not _WRITELINES_PAUSES):
+            transport.write(b"".join(out))
+        else:
+            transport.writelines(out)
 
     async def drain(self) -> None:
         """Wait until the peer has taken enough; ConnectionResetError once it is gone."""
         if self._transport is None:
             raise ConnectionResetError("the peer has gone")
+        self._uncork()
         if not self._is_writing_paused:
             return
         if self._drain_waiters is None:
             self._drain_waiters = set()
         await self._wait(self._drain_waiters)
+
+    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+        """Send a part of a file: by the system's own copying, and over TLS read in a thread.
+
+        The event loops' ``sendfile()`` is not asked: uvloop has none, and asyncio's doesn't tell whether the peer takes
+        anything.
+        """
+        self._uncork()
+        transport = self._transport
+        if transport is None:
+            raise ConnectionResetError("the peer has gone")
+        sock = transport.get_extra_info("socket")
+        if sock is None or not hasattr(os, "sendfile") or transport.get_extra_info("sslcontext") is not None:
+            return await super().send_file(file, offset, count)
+        await self._wait_until_written(transport)
+        # Another number for the same socket: that of the transport is the loop's own.
+        descriptor = os.dup(sock.fileno())
+        try:
+            return await self._send_by_system(descriptor, file.fileno(), offset, count)
+        finally:
+            os.close(descriptor)
+
+    async def _send_by_system(self, descriptor: int, source: int, offset: int, count: int) -> int:
+        sent = 0
+        while sent < count:
+            try:
+                size = os.sendfile(descriptor, source, offset + sent, min(count - sent, _SENDFILE_BYTES))
+            except BlockingIOError:
+                await self._wait_until_writable(descriptor)
+                continue
+            except ConnectionError:
+                await self._lose()
+                raise
+            if not size:
+                break
+            sent += size
+            if sent < count:
+                await asyncio.sleep(0)
+                if self._transport is None:
+                    raise ConnectionResetError("the peer has gone")
+        return sent
+
+    async def _lose(self) -> None:
+        """End a connection whose peer has gone before its transport knows it."""
+        self.abort()
+        while self._transport is not None:  # noqa: ASYNC110  # connection_lost() is the loop's next step
+            await asyncio.sleep(0)
+
+    async def _wait_until_writable(self, descriptor: int) -> None:
+        """Wait until the socket has room; the watch on writing ends the connection where that takes too long."""
+        waiter = self._loop.create_future()
+        if self._drain_waiters is None:
+            self._drain_waiters = set()
+        self._drain_waiters.add(waiter)
+        self._watch_writing()
+        self._loop.add_writer(descriptor, _set_done, waiter)
+        try:
+            await waiter
+        finally:
+            self._loop.remove_writer(descriptor)
+            self._service.stalled.discard(self)
+            if self._drain_waiters is not None:
+                self._drain_waiters.discard(waiter)
+
+    async def _wait_until_written(self, transport: asyncio.Transport) -> None:
+        """Wait until the transport holds nothing, so that what goes past it comes after."""
+        if not transport.get_write_buffer_size():
+            return
+        transport.set_write_buffer_limits(high=0)
+        try:
+            while transport.get_write_buffer_size():
+                await (self.drain() if self._is_writing_paused else asyncio.sleep(0))
+        finally:
+            transport.set_write_buffer_limits()
 
     async def _wait(self, waiters: set[asyncio.Future[None]]) -> None:
         waiter = self._loop.create_future()
@@ -388,25 +439,13 @@ class Connection(AbstractConnection, asyncio.Protocol):
         if notify is not None:
             notify(self)
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes and do with them what can be done at once."""
-        parser = self._parser
-        if parser is None:
-            if self._upgraded is not None:
-                self._upgraded.data_received(data)
-                return
-            if self._is_deaf:
-                return
-            parser = self._parser = RequestParser(self._service.limits)
-        parser.feed_data(data)
-        if self._is_receiving:
-            self._receive(parser)
-            if self._is_receiving:
-                return
-        elif self._request is None and not self._is_writing_paused:
-            self._serve()
-        if self._request is not None or self._is_writing_paused:
-            self._bound_backlog(parser)
+    def _make_parser(self, data: bytes) -> RequestParser | None:
+        """Begin with the first bytes; None where they are for somebody else, or for nobody any more."""
+        if self._upgraded is not None:
+            self._upgraded.data_received(data)
+        elif not self._is_deaf:
+            self._parser = RequestParser(self._service.limits)
+        return self._parser
 
     def _bound_backlog(self, parser: RequestParser) -> None:
         """Read no more while much waits behind a handler or a slow reader; _wait_for_head() reads on."""
@@ -492,34 +531,6 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     # Serving.
 
-    def _serve(self) -> None:
-        """Answer what has been read, until a handler waits or nothing is left. A burst is answered with few writes."""
-        while self._request is None and not self._is_receiving and not self._is_writing_paused:
-            parser = self._parser
-            if parser is None:
-                break
-            head: Any  # a RequestHead or PAUSED: nothing else stands between messages
-            try:
-                head = parser.next_event()
-            except RemoteProtocolError as exc:
-                self._refuse(exc)
-                break
-            if head is None:
-                self._wait_for_head(parser)
-                break
-            if head is PAUSED:
-                parser.resume()
-                continue
-            is_last = not parser.buffered
-            if self._out is None and not is_last:
-                self._out = []
-            self._start(parser, head)
-            if is_last and self._out is None and not self._is_reading_paused and not self._has_eof:
-                return
-            if self._out is not None and len(self._out) >= BURST:
-                self._uncork()
-        self._uncork()
-
     def _wait_for_head(self, parser: RequestParser) -> None:
         if self._has_eof:
             self._close()
@@ -530,44 +541,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
             self._in_head = True
             self.deadline = self._service.now + self._service.deadlines.head_seconds
 
-    def _start(self, parser: RequestParser, head: RequestHead) -> None:
-        service = self._service
-        self._in_head = False
-        self.deadline = NEVER
-        self.automatic_fields = service.automatic_fields
-        self.is_simple = head.is_simple
-        self.keep_alive = head.keep_alive and not service.is_stopping
-        if head.has_body:
-            content = self._start_content(parser, head)
-            if self._error is not None:
-                self._refuse(self._error)
-                return
-        else:
-            parser.next_event()
-            content = EMPTY_PAYLOAD
-        if self._has_eof and not parser.buffered:
-            self.keep_alive = False
-        request = self._request = service.request_factory(head, content, self)
-        if service.request_started is not None:
-            service.request_started(request)
-        try:
-            if service.starts_eagerly:
-                task = asyncio.Task(self._answer(request), loop=self._loop, eager_start=True)  # type: ignore[call-arg]  # 3.12
-            else:
-                task = self._loop.create_task(self._answer(request))
-        except (SystemExit, KeyboardInterrupt) as exc:
-            # A handler asks to stop. Raised in this callback it ends asyncio's loop with the connection left at work;
-            # uvloop takes it for an error of the protocol and goes on.
-            self.abort()
-            self._loop.call_soon(_raise, exc)
-            return
-        if self._request is None:
-            return  # type: ignore[unreachable]  # the task has run to its end, started eagerly
-        self._task = task
-        task.add_done_callback(self._end_task)
-
-    def _start_content(self, parser: RequestParser, head: RequestHead) -> StreamReader:
-        """Receive what is here of a body, before its handler starts."""
+    def _start_content(self, parser: RequestParser, head: RequestHead) -> StreamReader | None:
+        """Receive what is here of a body, before its handler starts; None where it is broken already."""
         service = self._service
         content = self._content = StreamReader(self, service.read_bufsize)
         self._is_receiving = True
@@ -583,7 +558,19 @@ class Connection(AbstractConnection, asyncio.Protocol):
                 # A peer that waits for 100 may send its body or not: nobody can tell. Source: RFC 9110 section 10.1.1.
                 self.keep_alive = False
                 self.deadline = NEVER
-        return content
+        if self._error is None:
+            return content
+        self._refuse(self._error)
+        return None
+
+    def _ask_to_stop(self, exc: BaseException) -> None:
+        """Hand on to the loop by what a handler asks to stop.
+
+        Raised in the callback that has read its request it would end asyncio's loop with the connection left at work;
+        uvloop takes it for an error of the protocol and goes on.
+        """
+        self.abort()
+        self._loop.call_soon(_raise, exc)
 
     def _may_keep_alive(self) -> bool:
         return not self._service.is_stopping and not self._has_eof and self._error is None
@@ -638,15 +625,13 @@ class Connection(AbstractConnection, asyncio.Protocol):
         if content is not None:
             content.set_exception(exc)
 
-    async def _answer(self, request: BaseRequest) -> None:
+    async def _answer(self, request: BaseRequest, handler: Handler, access_logger: AbstractAccessLogger | None) -> None:
         """Run the handler and send what it gives; the whole of one request's task."""
-        service = self._service
-        access_logger = service.access_logger
         started = 0.0 if access_logger is None else self._loop.time()
         data = None
         response: StreamResponse | None = None
         try:
-            response = await service.handler(request)
+            response = await handler(request)
             try:
                 render = response.render
             except AttributeError:
@@ -657,22 +642,12 @@ class Connection(AbstractConnection, asyncio.Protocol):
             is_class = isinstance(response, type)
             response = self._make_response(request, self._make_type_error(request, response) if is_class else exc)
         if data is not None:
-            if self._out is not None:
-                self._out.append(data)
-            elif self._transport is not None:
-                self._transport.write(data)
+            self._write(data)
         elif response is not None:
             response = await self._send(request, response)
         if access_logger is not None and response is not None:
             access_logger.log(request, response, self._loop.time() - started)
-        if service.request_finished is not None:
-            service.request_finished(request, response)
-        self._request = None
-        self._task = None
-        if response is None or not self.keep_alive or self._is_receiving or self._upgraded is not None:
-            self._end_specially(response)
-        else:
-            self.deadline = service.now + service.keepalive_seconds
+        self._finish(request, response)
 
     def _make_type_error(self, request: BaseRequest, response: object) -> TypeError:
         match = request.match_info

@@ -26,6 +26,10 @@ class PluginConflictError(CoreletError):
     """Report two plugins that claim one exclusive role, or one public name; it names both, and the way out."""
 
 
+class ListenError(CoreletError, OSError):
+    """Report an address that can't be listened on; ``errno`` says why, and the message names the address."""
+
+
 class ProtocolError(CoreletError):
     """HTTP/1.1 was broken, by us (local) or by the peer (remote)."""
 

@@ -8,6 +8,8 @@ Parsers are lenient where a wrong guess does no harm, and say so; makers refuse 
 
 from __future__ import annotations
 
+import encodings.aliases
+import functools
 import re
 import sys
 import time
@@ -74,11 +76,38 @@ def _parse_parameters(value: str) -> dict[str, str]:
     return parameters
 
 
+# Charsets
+
+
+def find_codec(charset: str | None) -> str:
+    """Find Python's name for a charset that a peer has named; utf-8 where it has named none.
+
+    The interpreter remembers every spelling that it was ever asked for, so it is asked for its own ones only.
+
+    Raises:
+        LookupError: Python brings no such codec.
+    """
+    if charset is None:
+        return "utf-8"
+    name = encodings.normalize_encoding(charset).lower()
+    if name not in _list_codecs():
+        raise LookupError(f"unknown charset {charset!r}")
+    return name
+
+
+@functools.cache
+def _list_codecs() -> frozenset[str]:
+    import pkgutil
+
+    modules = (module.name for module in pkgutil.iter_modules(encodings.__path__))
+    return frozenset((*modules, *encodings.aliases.aliases))
+
+
 # Content-Disposition
 
 _UNQUOTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _IS_PLAIN_ASCII: Final = re.compile(r"[\x20-\x7e]*+").fullmatch
-_FORM_DATA_ESCAPES: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+_FORM_DATA_ESCAPES: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A", "\\": "\\\\"})
 #: attr-char of RFC 8187 section 3.2.1 that urllib would escape.
 _ATTR_CHARS: Final = "!#$&+-.^_`|~"
 
@@ -103,8 +132,8 @@ def format_content_disposition(
         disposition: a token, such as ``attachment``, ``inline`` or ``form-data``.
         parameters: names and values, such as ``("filename", "a b.txt")``.
         quote_fields: escape what needs it. For ``form-data`` that is ``"``, CR and LF as ``%22``, ``%0D`` and
-            ``%0A``, what browsers send and servers read; for others a value beyond ASCII is given twice, in
-            ASCII and as ``name*=``. If False the value stands as it is, between quotes.
+            ``%0A``, what browsers send and servers read, and the backslash by another one; for others a value beyond
+            ASCII is given twice, in ASCII and as ``name*=``. If False the value stands as it is, between quotes.
         charset: of ``name*=`` values.
 
     Raises:

@@ -23,14 +23,14 @@ from typing import IO, Any, Final, TextIO, TypeVar
 from multidict import CIMultiDict
 
 from . import hdrs
-from .abc import AbstractStreamWriter
+from .abc import FILE_PIECE_BYTES, AbstractStreamWriter
 from .fields import DEFAULT_CONTENT_TYPE, format_content_disposition, parse_content_type
 from .streams import StreamReader
 
 _T = TypeVar("_T")
 
-#: Bytes of a file that are read at once. aiohttp's ``chunk_size`` of static files.
-READ_BYTES: Final = 262_144
+#: Bytes of a file that are read at once.
+READ_BYTES: Final = FILE_PIECE_BYTES
 #: Bytes that are written in one piece; more than that in pieces of ``READ_BYTES``.
 ONE_PIECE_BYTES: Final = 1_048_576
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import encodings.aliases
-import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +23,7 @@ from .exceptions import HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPUnsupport
 from .fields import (
     ETag,
     choose_coding,
+    find_codec,
     parse_content_type,
     parse_etags,
     parse_forwarded,
@@ -561,7 +560,7 @@ class BaseRequest(DataMapping):
         """
         body = await self.read()
         try:
-            return body.decode(_find_codec(self.charset))
+            return body.decode(find_codec(self.charset))
         except LookupError as exc:
             raise HTTPUnsupportedMediaType(text="the body's charset is unknown") from exc
         except UnicodeError as exc:
@@ -609,7 +608,7 @@ class BaseRequest(DataMapping):
         if limit and count > limit:
             raise HTTPRequestEntityTooLarge(limit, count, text=f"the form has {count} fields, limit {limit}")
         try:
-            return parse_urlencoded(body, _find_codec(self.charset))
+            return parse_urlencoded(body, find_codec(self.charset))
         except LookupError as exc:
             raise HTTPUnsupportedMediaType(text="the form's charset is unknown") from exc
         except UnicodeError as exc:
@@ -620,11 +619,14 @@ class BaseRequest(DataMapping):
 
         Raises:
             MissingPluginError: no plugin reads multipart.
+            HTTPUnsupportedMediaType: the body is of another media type.
         """
         reader = self.connection.open_multipart(self)
-        if reader is None:
-            raise missing_plugin("request.multipart()")
-        return reader
+        if reader is not None:
+            return reader
+        if not self.content_type.startswith("multipart/"):
+            raise HTTPUnsupportedMediaType(text=f"the body is {self.content_type}, expected multipart/*")
+        raise missing_plugin("request.multipart()")
 
     async def release(self) -> None:
         """Read the rest of the body and drop it."""
@@ -647,33 +649,12 @@ class Request(BaseRequest):
 
     @property
     def config_dict(self) -> ChainMapProxy:
-        """State of the application and of those around it; the innermost one wins."""
-        apps = (self.connection.app,) if self.match_info is None else self.match_info.apps
-        return ChainMapProxy(reversed(apps))
-
-
-def _find_codec(charset: str | None) -> str:
-    """Find Python's name for a charset that a peer has named.
-
-    The interpreter remembers every spelling that it was ever asked for, so it is asked for its own ones only.
-
-    Raises:
-        LookupError: Python brings no such codec.
-    """
-    if charset is None:
-        return "utf-8"
-    name = encodings.normalize_encoding(charset).lower()
-    if name not in _list_codecs():
-        raise LookupError(f"unknown charset {charset!r}")
-    return name
-
-
-@functools.cache
-def _list_codecs() -> frozenset[str]:
-    import pkgutil
-
-    modules = (module.name for module in pkgutil.iter_modules(encodings.__path__))
-    return frozenset((*modules, *encodings.aliases.aliases))
+        """State of :attr:`app` and of the applications around it, the nearest one first; nothing of those inside it."""
+        match = self.match_info
+        if match is None:
+            return ChainMapProxy((self.connection.app,))
+        apps = match.apps
+        return ChainMapProxy(reversed(apps[: apps.index(match.current_app) + 1]))
 
 
 def _normalize_path(path: str) -> str:

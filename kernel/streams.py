@@ -34,7 +34,7 @@ logger: Final = logging.getLogger("corelet.streams")
 
 #: A piece smaller than this joins the piece before it, so that many small ones cost no more than their bytes.
 _SMALL_PIECE_BYTES: Final = 512
-#: A joined piece takes no more when it is this long.
+#: A joined piece takes no more when it is this long, and a piece as long as that is never copied to be joined.
 _JOINED_PIECE_BYTES: Final = 65_536
 #: Coded bytes that are decoded in one step, and content that one step gives: about a millisecond's work.
 _CODED_STEP_BYTES: Final = 16_384
@@ -326,11 +326,14 @@ class StreamReader:
         return self._take(n)
 
     async def readany(self) -> bytes:
-        """Read what has come, waiting if nothing has; empty at the end. Raises as :meth:`read`."""
+        """Read what has come, waiting if nothing has; empty at the end. Raises as :meth:`read`.
+
+        Small pieces come joined; one of 64 KiB or more comes as it was received, for the price of no copy.
+        """
         self._check_readable("readany")
         while not self._size and not self._is_eof:
             await self._wait(1)
-        return self._take_all()
+        return self._take_ready()
 
     async def readexactly(self, n: int) -> bytes:
         """Read ``n`` bytes, waiting for all of them.
@@ -405,7 +408,7 @@ class StreamReader:
                 if end == taken:
                     return b"", True
             if self._size or self._is_eof:
-                return self._take_all(), False
+                return self._take_ready(), False
             await self._wait(1)
 
     def read_nowait(self, n: int = -1) -> bytes:
@@ -470,6 +473,12 @@ class StreamReader:
         self._size -= size
         if self._is_paused and self._size < self._low_water:
             self._resume()
+
+    def _take_ready(self) -> bytes:
+        """Take what can be had without copying large pieces."""
+        buffer = self._buffer
+        first = len(buffer[0]) - self._offset if buffer else 0
+        return self._take(first) if first >= _JOINED_PIECE_BYTES else self._take_all()
 
     def _take_all(self) -> bytes:
         buffer = self._buffer

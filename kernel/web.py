@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from corelet_compression import compression_middleware as compression_middleware
     from corelet_compression import decompression_middleware as decompression_middleware
     from corelet_compression import uncompressed as uncompressed
+    from corelet_multipart import MULTIPART_LIMITS as MULTIPART_LIMITS
+    from corelet_multipart import FileField as FileField
+    from corelet_multipart import MultipartLimits as MultipartLimits
     from corelet_routing import AbstractResource as AbstractResource
     from corelet_routing import AbstractRoute as AbstractRoute
     from corelet_routing import AbstractRouteDef as AbstractRouteDef
@@ -57,6 +60,11 @@ if TYPE_CHECKING:
     from corelet_sessions import save_session as save_session
     from corelet_sessions import session_middleware as session_middleware
     from corelet_sessions import setup_sessions as setup_sessions
+    from corelet_subapps import MatchedSubAppResource as MatchedSubAppResource
+    from corelet_subapps import PrefixedSubAppResource as PrefixedSubAppResource
+    from corelet_websocket import WebSocketReady as WebSocketReady
+    from corelet_websocket import WebSocketResponse as WebSocketResponse
+    from corelet_websocket import WSMsgType as WSMsgType
 
     from .abc import Handler as Handler
     from .abc import Middleware as Middleware

@@ -20,10 +20,12 @@ else:
 #: "fast" or "pure".
 IMPLEMENTATION = _wire.IMPLEMENTATION
 LAST_CHUNK = _wire.LAST_CHUNK
+ConnectionBase = _wire.ConnectionBase
 RequestHead = _wire.RequestHead
 RequestParser = _wire.RequestParser
 ResponseHead = _wire.ResponseHead
 ResponseParser = _wire.ResponseParser
+ServiceBase = _wire.ServiceBase
 check_field = _wire.check_field
 make_chunk_line = _wire.make_chunk_line
 make_status_line = _wire.make_status_line
@@ -34,10 +36,12 @@ serialize_response_head = _wire.serialize_response_head
 __all__ = (
     "IMPLEMENTATION",
     "LAST_CHUNK",
+    "ConnectionBase",
     "RequestHead",
     "RequestParser",
     "ResponseHead",
     "ResponseParser",
+    "ServiceBase",
     "check_field",
     "make_chunk_line",
     "make_status_line",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from .abc import AbstractStreamWriter
+from .abc import AbstractConnection, AbstractStreamWriter
 from .errors import LocalProtocolError
 from .wire import LAST_CHUNK, make_chunk_line, serialize_response_head
 
 if TYPE_CHECKING:
+    import io
+
     from multidict import CIMultiDict
 
     from .abc import AbstractEncoder, Channel
@@ -107,6 +109,33 @@ class BodyWriter(AbstractStreamWriter):
         if self._channel.is_writing_paused:
             await self._channel.drain()
 
+    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+        """Send a part of a file; see :meth:`corelet.abc.AbstractStreamWriter.send_file`.
+
+        Raises:
+            LocalProtocolError: the body would be longer than its Content-Length.
+            RuntimeError: the body has ended already.
+        """
+        if self._is_ended:
+            raise RuntimeError("the body has ended: send_file() was called after write_eof()")
+        channel = self._channel
+        if self._discard:
+            sent = count
+        elif self._chunked or self._encoder is not None or not isinstance(channel, AbstractConnection):
+            return await super().send_file(file, offset, count)
+        else:
+            self._check_length(count)
+            sent = await channel.send_file(file, offset, count)
+            self.output_size += sent
+        self.buffer_size += sent
+        if self.length is not None:
+            self.length -= sent
+        return sent
+
+    def _check_length(self, size: int) -> None:
+        if self.length is not None and size > self.length and not self._discard:
+            raise LocalProtocolError(f"{size} bytes written, {self.length} left by Content-Length")
+
     async def drain(self) -> None:
         """Wait until the peer has taken enough of what was written."""
         await self._channel.drain()
@@ -128,8 +157,7 @@ class BodyWriter(AbstractStreamWriter):
         data = chunk if type(chunk) is bytes else bytes(chunk)
         size = len(data)
         if self.length is not None:
-            if size > self.length and not self._discard:
-                raise LocalProtocolError(f"{size} bytes written, {self.length} left by Content-Length")
+            self._check_length(size)
             self.length -= size
         self.buffer_size += size
         return b"" if self._discard else data

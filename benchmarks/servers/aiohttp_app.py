@@ -72,6 +72,14 @@ async def download(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def echo(request: web.Request) -> web.WebSocketResponse:
+    ws = web.WebSocketResponse()
+    await ws.prepare(request)
+    async for message in ws:
+        await ws.send_str(message.data)
+    return ws
+
+
 @web.middleware
 async def find_user(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[USER] = "alice"
@@ -91,6 +99,13 @@ async def show_session_user(request: web.Request) -> web.Response:
     return web.Response(text=session["user"])
 
 
+def make_sub() -> web.Application:
+    sub = web.Application(middlewares=[find_user, stamp])
+    sub.router.add_get("/user", show_user)
+    sub.router.add_get("/users/{id}", show_user)
+    return sub
+
+
 def make_app(shape: str) -> web.Application:
     """Make the application of a shape; aiohttp_session has no signed cookies, it encrypts both times."""
     if shape in ("signed-session", "encrypted-session"):
@@ -102,6 +117,10 @@ def make_app(shape: str) -> web.Application:
         app = web.Application(middlewares=[find_user, stamp])
         app.router.add_get("/", show_user)
         return app
+    if shape == "subapp":
+        app = web.Application()
+        app.add_subapp("/sub", make_sub())
+        return app
     app = web.Application(client_max_size=2**40)
     if shape == "plain":
         app.router.add_get("/", hello)
@@ -109,6 +128,7 @@ def make_app(shape: str) -> web.Application:
         app.router.add_get("/report", report)
         app.router.add_put("/upload", upload)
         app.router.add_get("/download/{framing}/{size}", download)
+        app.router.add_get("/echo", echo)
         return app
     for path in make_route_paths(shape):
         app.router.add_get(path, name_route)

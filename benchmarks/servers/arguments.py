@@ -10,6 +10,7 @@ from typing import Final
 SHAPES: Final = (
     "plain",
     "middlewares",
+    "subapp",
     "routes",
     "nested-routes",
     "compression",

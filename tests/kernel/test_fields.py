@@ -159,7 +159,7 @@ def test_a_file_name_beyond_ascii_is_given_in_ascii_and_encoded() -> None:
 
 def test_a_form_field_is_escaped_as_browsers_do() -> None:
     made = format_content_disposition("form-data", [("name", 'a"b\r\nc'), ("filename", "é\\.txt")])
-    assert made == 'form-data; name="a%22b%0D%0Ac"; filename="é\\.txt"'
+    assert made == 'form-data; name="a%22b%0D%0Ac"; filename="é\\\\.txt"'
 
 
 def test_a_form_field_may_be_left_as_it_is() -> None:

@@ -811,6 +811,44 @@ async def test_form_of_another_media_type_is_read_by_a_plugin(serve: Serve, conn
     assert json.loads((await client.read_answer()).body) == ["opened", ["a", "b"]]
 
 
+async def test_form_reader_of_a_group_reads_what_has_none_of_its_own(serve: Serve, connect: Connect) -> None:
+    from corelet import hookimpl
+    from corelet.abc import FormReader
+
+    class Named(FormReader):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def read(self, request: web.BaseRequest) -> list[tuple[str, Any]]:
+            return [("read", self.name)]
+
+        def open(self, request: web.BaseRequest) -> str:
+            return self.name
+
+    class Plugin:
+        @hookimpl
+        def corelet_register_form_readers(self, readers: Any) -> None:
+            readers.add("multipart/*", Named("any"))
+            readers.add("multipart/mixed", Named("mixed"))
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response([await request.multipart(), (await request.post())["read"]])
+
+    client = await connect(await serve(web.Application(handler=handler, plugins=[Plugin()])))
+    for media_type, name in (("multipart/related", "any"), ("multipart/mixed", "mixed")):
+        await client.send(post(b"a", f"Content-Type: {media_type}\r\n"))
+        assert json.loads((await client.read_answer()).body) == [name, name]
+
+
+async def test_body_that_is_not_multipart_is_a_415(ask: Callable[..., Awaitable[Answer]]) -> None:
+    async def handler(request: web.BaseRequest) -> web.Response:
+        await request.multipart()
+        raise AssertionError("read")
+
+    answer = await ask(handler, post(b"a", "Content-Type: text/plain\r\n"))
+    assert (answer.status, answer.text) == (415, "the body is text/plain, expected multipart/*")
+
+
 # Clones.
 
 

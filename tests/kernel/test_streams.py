@@ -168,6 +168,23 @@ async def test_readany_gives_all_that_is_there(stream: StreamReader) -> None:
     assert await stream.readany() == b""
 
 
+async def test_readany_gives_a_large_piece_as_it_came(stream: StreamReader) -> None:
+    pieces = [bytes(65_536), bytes(100_000), b"small", b"too"]
+    for piece in pieces:
+        stream.feed_data(piece)
+    assert await stream.readany() is pieces[0]
+    assert await stream.readany() is pieces[1]
+    assert await stream.readany() == b"smalltoo"
+
+
+async def test_readany_gives_the_rest_of_a_large_piece(stream: StreamReader) -> None:
+    stream.feed_data(b"a" * 10 + b"b" * 65_536)
+    stream.feed_data(b"c" * 65_536)
+    assert await stream.read(10) == b"a" * 10
+    assert await stream.readany() == b"b" * 65_536
+    assert await stream.readany() == b"c" * 65_536
+
+
 async def test_a_number_of_bytes_may_span_pieces() -> None:
     stream = make_complete(b"abc", b"def", b"ghi")
     assert [await stream.read(n) for n in (1, 4, 1, 2, 5)] == [b"a", b"bcde", b"f", b"gh", b"i"]

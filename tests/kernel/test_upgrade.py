@@ -418,4 +418,4 @@ async def test_a_port_that_no_plugin_fills_says_what_to_install(serve: Serve, co
         return Response(text="said")
 
     client = await connect(await serve(handler))
-    assert (await client.get()).text == "said"
+    assert (await client.get(fields="Content-Type: multipart/mixed; boundary=a\r\n")).text == "said"
