@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.servers.arguments import HELLO, ROUTES
+from benchmarks.servers.arguments import HELLO, REPORT, ROUTES, SESSION_USER
 
 #: Servers by the name in tables: the module under ``benchmarks.servers``.
 SERVERS: Final = {
@@ -69,6 +71,23 @@ def _is_user(body: bytes) -> bool:
     return body.replace(b" ", b"") == b'{"id":42,"verbose":"yes","client":"bench"}'
 
 
+def _is_report(body: bytes) -> bool:
+    return bool(json.loads(gzip.decompress(body)) == REPORT)
+
+
+#: Cookies of a session that holds ``{"user": SESSION_USER}``, made by ``SESSION_KEY``: a signed and an encrypted one of
+#: corelet, and aiohttp_session's.
+SIGNED_COOKIE: Final = (
+    "session=WzE3OTAwMDAwMDAsMTc5MDAwMDAwMCxudWxsLHsidXNlciI6ImFsaWNlIn1d.h8hRaSRvyEt90KChF1LFmRSBmAJP1taUGENKqc3giFQ"
+)
+ENCRYPTED_COOKIE: Final = (
+    "session=ZxY5O-omd6x5etMlEfUNLopY5PDYP9fxqbHJKrnZMkU0Yn242irKbmbfs0Fqx92oTiAbj9lTJPXPv8Kw3eJou3006AnVciZj8Q"
+)
+AIOHTTP_COOKIE: Final = (
+    "AIOHTTP_SESSION=gAAAAABrCFMEyGLU99JpB870HWT5-j1VQ6VvhlamBhWrE2gh76QAaZ4vQvz7gLrdn6WY4WoDXnTAU8R4XSXP_Tx69E4YbCmaga_"
+    "Bk9AIjBqkaSIE3EtYaTrVAXgJX5ZCiZSjO8YsaHg8F_iLq-KzgBElTCYxvI4qJQ=="
+)
+
 LOADS: Final = (
     Load("hello", "text response through routing", HTTP_SERVERS, "/", _is(HELLO)),
     Load(
@@ -123,6 +142,41 @@ LOADS: Final = (
         f"/acme/r{ROUTES - 1}/7",
         _is("7"),
         "nested-routes",
+    ),
+    Load(
+        "gzip",
+        "JSON of 21 KiB, enable_compression(gzip), zlib",
+        ("corelet", "aiohttp"),
+        "/report",
+        _is_report,
+        headers={"Accept-Encoding": "gzip"},
+    ),
+    Load(
+        "left-alone",
+        "hello through compression_middleware, which leaves it alone",
+        ("corelet",),
+        "/",
+        _is(HELLO),
+        "compression",
+        headers={"Accept-Encoding": "gzip, deflate, br, zstd"},
+    ),
+    Load(
+        "signed-session",
+        "a session in a signed cookie is read; aiohttp_session's is encrypted",
+        ("corelet", "aiohttp"),
+        "/",
+        _is(SESSION_USER),
+        "signed-session",
+        headers={"Cookie": f"{SIGNED_COOKIE}; {AIOHTTP_COOKIE}"},
+    ),
+    Load(
+        "encrypted-session",
+        "a session in an encrypted cookie is read",
+        ("corelet", "aiohttp"),
+        "/",
+        _is(SESSION_USER),
+        "encrypted-session",
+        headers={"Cookie": f"{ENCRYPTED_COOKIE}; {AIOHTTP_COOKIE}"},
     ),
 )
 
@@ -233,6 +287,10 @@ def _above_the_limit(figures: Figures) -> float:
     return (figures("hello", "corelet", "cpu_us") - raw) / (figures("hello", "aiohttp", "cpu_us") - raw)
 
 
+def _left_alone(figures: Figures) -> float:
+    return figures("left-alone", "corelet", "cpu_us") - figures("hello", "corelet", "cpu_us")
+
+
 def _connection_bytes(scenario: str) -> Callable[[Figures], float]:
     return lambda figures: figures(scenario, "corelet", "connection_bytes")
 
@@ -249,6 +307,10 @@ CLAIMS: Final = (
     Claim("pipelined: CPU of aiohttp's", 1 / 6, _ratio("pipelined")),
     Claim("routes: CPU of the last, of the first", 1.2, _growth("last-route", "first-route")),
     Claim("nested routes: CPU of the last, of the first", 1.2, _growth("last-nested", "first-nested")),
+    Claim("gzip: CPU of aiohttp's", 0.8, _ratio("gzip")),
+    Claim("compression_middleware on what it leaves alone: microseconds", 2.0, _left_alone),
+    Claim("signed session: CPU of aiohttp's", 1 / 2.5, _ratio("signed-session")),
+    Claim("encrypted session: CPU of aiohttp's", 1 / 2.5, _ratio("encrypted-session")),
     Claim("upload: CPU of aiohttp's", 0.7, _ratio("upload", metric="cpu_s")),
     Claim("upload, chunked: CPU of aiohttp's", 0.7, _ratio("upload-chunked", metric="cpu_s")),
     Claim("download: CPU of aiohttp's", 0.7, _ratio("download", metric="cpu_s")),

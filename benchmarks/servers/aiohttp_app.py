@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp_session
 import uvloop
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from aiohttp_session.cookie_storage import EncryptedCookieStorage
 
-from benchmarks.servers.arguments import BLOCK_BYTES, HELLO, Arguments, make_route_paths, read_arguments
+from benchmarks.servers.arguments import (
+    BLOCK_BYTES,
+    HELLO,
+    REPORT,
+    SESSION_KEY,
+    Arguments,
+    make_route_paths,
+    read_arguments,
+)
 
 USER: web.RequestKey[str] = web.RequestKey("user", str)
 
@@ -25,6 +35,12 @@ async def user(request: web.Request) -> web.Response:
             "client": request.headers["X-Client"],
         }
     )
+
+
+async def report(request: web.Request) -> web.Response:
+    response = web.json_response(REPORT)
+    response.enable_compression(web.ContentCoding.gzip)
+    return response
 
 
 async def show_user(request: web.Request) -> web.Response:
@@ -78,6 +94,11 @@ async def stamp(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
+async def show_session_user(request: web.Request) -> web.Response:
+    session = await aiohttp_session.get_session(request)
+    return web.Response(text=session["user"])
+
+
 def make_sub() -> web.Application:
     sub = web.Application(middlewares=[find_user, stamp])
     sub.router.add_get("/user", show_user)
@@ -86,7 +107,12 @@ def make_sub() -> web.Application:
 
 
 def make_app(shape: str) -> web.Application:
-    """Make the application of a shape."""
+    """Make the application of a shape; aiohttp_session has no signed cookies, it encrypts both times."""
+    if shape in ("signed-session", "encrypted-session"):
+        app = web.Application()
+        aiohttp_session.setup(app, EncryptedCookieStorage(SESSION_KEY))
+        app.router.add_get("/", show_session_user)
+        return app
     if shape == "middlewares":
         app = web.Application(middlewares=[find_user, stamp])
         app.router.add_get("/", show_user)
@@ -99,6 +125,7 @@ def make_app(shape: str) -> web.Application:
     if shape == "plain":
         app.router.add_get("/", hello)
         app.router.add_get("/users/{id}", user)
+        app.router.add_get("/report", report)
         app.router.add_put("/upload", upload)
         app.router.add_get("/download/{framing}/{size}", download)
         app.router.add_get("/echo", echo)
