@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from corelet_routing import put as put
     from corelet_routing import route as route
     from corelet_routing import view as view
+    from corelet_static import FileResponse as FileResponse
+    from corelet_static import StaticDef as StaticDef
+    from corelet_static import StaticResource as StaticResource
+    from corelet_static import static as static
 
     from .abc import Handler as Handler
     from .abc import Middleware as Middleware

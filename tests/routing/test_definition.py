@@ -76,6 +76,9 @@ def test_definition_shows_itself():
     assert repr(web.get("/a", answer)) == "<RouteDef GET /a -> 'answer', allow_head=True, name=None>"
 
 
-def test_static_files_are_a_port_of_another_plugin():
-    with pytest.raises(MissingPluginError, match="comes with a static plugin: pip install corelet-static"):
+def test_static_files_are_a_port_of_another_plugin(monkeypatch):
+    for name in ("StaticDef", "StaticResource"):
+        monkeypatch.delitem(vars(web), name, raising=False)
+    monkeypatch.setenv("CORELET_BLOCK", "static")
+    with pytest.raises(MissingPluginError, match=r"is blocked: CORELET_BLOCK=static"):
         web.RouteTableDef().static("/static", "/tmp")

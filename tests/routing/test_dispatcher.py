@@ -470,8 +470,11 @@ def test_name_that_is_taken_is_refused():
     assert len(router.resources()) == 1
 
 
-def test_static_files_are_a_port_of_another_plugin():
-    with pytest.raises(MissingPluginError, match="comes with a static plugin: pip install corelet-static"):
+def test_static_files_are_a_port_of_another_plugin(monkeypatch):
+    for name in ("StaticDef", "StaticResource"):
+        monkeypatch.delitem(vars(web), name, raising=False)
+    monkeypatch.setenv("CORELET_BLOCK", "static")
+    with pytest.raises(MissingPluginError, match=r"is blocked: CORELET_BLOCK=static"):
         UrlDispatcher().add_static("/static", "/tmp")
 
 
