@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from corelet import web
-from corelet.errors import MissingPluginError
 from corelet_routing import UrlDispatcher
 from tests.routing.stand_in import answer
 
@@ -76,9 +79,9 @@ def test_definition_shows_itself():
     assert repr(web.get("/a", answer)) == "<RouteDef GET /a -> 'answer', allow_head=True, name=None>"
 
 
-def test_static_files_are_a_port_of_another_plugin(monkeypatch):
-    for name in ("StaticDef", "StaticResource"):
-        monkeypatch.delitem(vars(web), name, raising=False)
-    monkeypatch.setenv("CORELET_BLOCK", "static")
-    with pytest.raises(MissingPluginError, match=r"is blocked: CORELET_BLOCK=static"):
-        web.RouteTableDef().static("/static", "/tmp")
+def test_static_files_are_a_port_of_another_plugin():
+    source = 'from corelet import web; web.RouteTableDef().static("/a", "/tmp")'
+    command = [sys.executable, "-c", source]
+    done = subprocess.run(command, env={**os.environ, "CORELET_BLOCK": "static"}, capture_output=True, text=True)
+    assert "MissingPluginError" in done.stderr
+    assert "corelet-static 0.1.0, which is blocked: CORELET_BLOCK=static" in done.stderr

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -11,7 +13,6 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from corelet import web
-from corelet.errors import MissingPluginError
 from corelet_routing import (
     AbstractResource,
     DynamicResource,
@@ -470,12 +471,12 @@ def test_name_that_is_taken_is_refused():
     assert len(router.resources()) == 1
 
 
-def test_static_files_are_a_port_of_another_plugin(monkeypatch):
-    for name in ("StaticDef", "StaticResource"):
-        monkeypatch.delitem(vars(web), name, raising=False)
-    monkeypatch.setenv("CORELET_BLOCK", "static")
-    with pytest.raises(MissingPluginError, match=r"is blocked: CORELET_BLOCK=static"):
-        UrlDispatcher().add_static("/static", "/tmp")
+def test_static_files_are_a_port_of_another_plugin():
+    source = 'from corelet import web; web.UrlDispatcher().add_static("/a", "/tmp")'
+    command = [sys.executable, "-c", source]
+    done = subprocess.run(command, env={**os.environ, "CORELET_BLOCK": "static"}, capture_output=True, text=True)
+    assert "MissingPluginError" in done.stderr
+    assert "corelet-static 0.1.0, which is blocked: CORELET_BLOCK=static" in done.stderr
 
 
 def test_static_files_come_from_who_exports_them(monkeypatch):
