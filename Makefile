@@ -29,7 +29,7 @@ RUNNER ?= $(COVERAGE) run
 BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python),\
 	$(if $(shell $(candidate) -c 'print(1)' 2>/dev/null),$(candidate))) $(PYTHON))
 
-.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format docs fuzz changelog clean
+.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format pages docs fuzz changelog clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -39,13 +39,18 @@ help:
 	@echo 'make bench   measure against the peers (ARGS="--quick")'
 	@echo 'make micro   measure single steps: parser, serialiser, router, a request without sockets'
 	@echo 'make lint    ruff, mypy, import-linter, changelog fragments;  make format  lets ruff mend what it can'
-	@echo 'make docs    build the documentation into docs/_build/html'
+	@echo 'make docs    build the documentation into docs/_build/html;  make pages  writes what is made of docstrings and help'
 	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000, ARGS=--sanitize)'
 
 run: $(BASE) $(WIRE)
 	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/hello/app.py
 
-test: forget-coverage test-fast test-pure coverage
+# Tests wait more than they compute: both runs go at once, and the second one's output stands below the first one's.
+test: setup forget-coverage
+	@$(MAKE) --no-print-directory test-pure >$(VENV)/test-pure.log 2>&1 & \
+	$(MAKE) --no-print-directory test-fast; fast=$$?; \
+	wait $$!; pure=$$?; cat $(VENV)/test-pure.log; exit $$((fast || pure))
+	@$(MAKE) --no-print-directory coverage
 
 setup: $(DEV) $(WIRE)
 
@@ -58,9 +63,9 @@ test-fast: $(DEV) $(WIRE)
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(RUNNER) -m pytest $(ARGS)
 
-# Tests of the wire itself take both wires in every run: once is enough.
+# Tests of the wire itself take both wires in every run, and tests of distributions their own kernel: once is enough.
 test-pure: $(DEV) $(WIRE)
-	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(RUNNER) -m pytest --ignore-glob='*/test_wire_*' $(ARGS)
+	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(RUNNER) -m pytest --ignore-glob='*/test_wire_*' --ignore=tests/distributions $(ARGS)
 
 coverage: $(DEV)
 	@$(COVERAGE) combine --quiet
@@ -101,6 +106,9 @@ lint-fragments: $(DEV)
 format: $(DEV)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+pages: $(DEV) $(WIRE)
+	$(BIN)/python -m docs.pages
 
 docs: $(DOCS)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -19,7 +19,7 @@ SERVERS: Final = {
 #: What stands behind those names.
 TITLES: Final = {
     "raw": "asyncio.Protocol on uvloop that answers fixed bytes: the limit",
-    "corelet": "corelet and corelet-routing on uvloop",
+    "corelet": "corelet, corelet-routing and corelet-subapps on uvloop",
     "aiohttp": "aiohttp on uvloop",
     "granian": "granian's bare RSGI on uvloop, no framework",
     "blacksheep": "BlackSheep on granian, uvloop",
@@ -82,6 +82,17 @@ LOADS: Final = (
         pipeline=PIPELINE,
     ),
     Load("middlewares", "two middlewares", ("corelet", "aiohttp"), "/", _is("alice"), shape="middlewares"),
+    Load(
+        "subapp", "a sub-application with two middlewares", ("corelet", "aiohttp"), "/sub/user", _is("alice"), "subapp"
+    ),
+    Load(
+        "subapp-id",
+        "the same by a path parameter",
+        ("corelet", "aiohttp"),
+        "/sub/users/7",
+        _is("alice"),
+        "subapp",
+    ),
     Load("first-route", f"first of {ROUTES:,} routes /rN/{{id}}", ("corelet", "aiohttp"), "/r0/7", _is("7"), "routes"),
     Load(
         "last-route",
@@ -189,6 +200,8 @@ CLAIMS: Final = (
     Claim("hello: CPU above the raw limit, of aiohttp's above it", 0.2, _above_the_limit),
     Claim("json: CPU of aiohttp's", 1 / 3, _ratio("json")),
     Claim("middlewares: CPU of aiohttp's", 1 / 3, _ratio("middlewares")),
+    Claim("sub-application: CPU of aiohttp's", 1 / 3, _ratio("subapp")),
+    Claim("sub-application, path parameter: CPU of aiohttp's", 1 / 3, _ratio("subapp-id")),
     Claim("pipelined: CPU of aiohttp's", 1 / 6, _ratio("pipelined")),
     Claim("routes: CPU of the last, of the first", 1.2, _growth("last-route", "first-route")),
     Claim("nested routes: CPU of the last, of the first", 1.2, _growth("last-nested", "first-nested")),

@@ -7,11 +7,86 @@ when first touched, from the kernel or from the plugin that is installed for the
 # `X as X` tells type checkers that a name is meant for others
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from .facade import make_dir, make_getattr
+from .names import PLUGIN_OF
 
 if TYPE_CHECKING:
+    from corelet_client import AddrInfoType as AddrInfoType
+    from corelet_client import AsyncResolver as AsyncResolver
+    from corelet_client import BaseConnector as BaseConnector
+    from corelet_client import BasicAuth as BasicAuth
+    from corelet_client import ClientConnectionError as ClientConnectionError
+    from corelet_client import ClientConnectionResetError as ClientConnectionResetError
+    from corelet_client import ClientConnectorCertificateError as ClientConnectorCertificateError
+    from corelet_client import ClientConnectorDNSError as ClientConnectorDNSError
+    from corelet_client import ClientConnectorError as ClientConnectorError
+    from corelet_client import ClientConnectorSSLError as ClientConnectorSSLError
+    from corelet_client import ClientError as ClientError
+    from corelet_client import ClientHandlerType as ClientHandlerType
+    from corelet_client import ClientHttpProxyError as ClientHttpProxyError
+    from corelet_client import ClientMiddlewareType as ClientMiddlewareType
+    from corelet_client import ClientOSError as ClientOSError
+    from corelet_client import ClientPayloadError as ClientPayloadError
+    from corelet_client import ClientProxyConnectionError as ClientProxyConnectionError
+    from corelet_client import ClientRequest as ClientRequest
+    from corelet_client import ClientResponse as ClientResponse
+    from corelet_client import ClientResponseError as ClientResponseError
+    from corelet_client import ClientSession as ClientSession
+    from corelet_client import ClientSSLError as ClientSSLError
+    from corelet_client import ClientTimeout as ClientTimeout
+    from corelet_client import ConnectionTimeoutError as ConnectionTimeoutError
+    from corelet_client import ContentTypeError as ContentTypeError
+    from corelet_client import CookieJar as CookieJar
+    from corelet_client import DefaultResolver as DefaultResolver
+    from corelet_client import DigestAuthMiddleware as DigestAuthMiddleware
+    from corelet_client import DummyCookieJar as DummyCookieJar
+    from corelet_client import Fingerprint as Fingerprint
+    from corelet_client import InvalidURL as InvalidURL
+    from corelet_client import InvalidUrlClientError as InvalidUrlClientError
+    from corelet_client import InvalidUrlRedirectClientError as InvalidUrlRedirectClientError
+    from corelet_client import NamedPipeConnector as NamedPipeConnector
+    from corelet_client import NonHttpUrlClientError as NonHttpUrlClientError
+    from corelet_client import NonHttpUrlRedirectClientError as NonHttpUrlRedirectClientError
+    from corelet_client import RedirectClientError as RedirectClientError
+    from corelet_client import RequestInfo as RequestInfo
+    from corelet_client import ServerConnectionError as ServerConnectionError
+    from corelet_client import ServerDisconnectedError as ServerDisconnectedError
+    from corelet_client import ServerFingerprintMismatch as ServerFingerprintMismatch
+    from corelet_client import ServerTimeoutError as ServerTimeoutError
+    from corelet_client import SocketFactoryType as SocketFactoryType
+    from corelet_client import SocketTimeoutError as SocketTimeoutError
+    from corelet_client import TCPConnector as TCPConnector
+    from corelet_client import ThreadedResolver as ThreadedResolver
+    from corelet_client import TooManyRedirects as TooManyRedirects
+    from corelet_client import TraceConfig as TraceConfig
+    from corelet_client import TraceConnectionCreateEndParams as TraceConnectionCreateEndParams
+    from corelet_client import TraceConnectionCreateStartParams as TraceConnectionCreateStartParams
+    from corelet_client import TraceConnectionQueuedEndParams as TraceConnectionQueuedEndParams
+    from corelet_client import TraceConnectionQueuedStartParams as TraceConnectionQueuedStartParams
+    from corelet_client import TraceConnectionReuseconnParams as TraceConnectionReuseconnParams
+    from corelet_client import TraceDnsCacheHitParams as TraceDnsCacheHitParams
+    from corelet_client import TraceDnsCacheMissParams as TraceDnsCacheMissParams
+    from corelet_client import TraceDnsResolveHostEndParams as TraceDnsResolveHostEndParams
+    from corelet_client import TraceDnsResolveHostStartParams as TraceDnsResolveHostStartParams
+    from corelet_client import TraceRequestChunkSentParams as TraceRequestChunkSentParams
+    from corelet_client import TraceRequestEndParams as TraceRequestEndParams
+    from corelet_client import TraceRequestExceptionParams as TraceRequestExceptionParams
+    from corelet_client import TraceRequestHeadersSentParams as TraceRequestHeadersSentParams
+    from corelet_client import TraceRequestRedirectParams as TraceRequestRedirectParams
+    from corelet_client import TraceRequestStartParams as TraceRequestStartParams
+    from corelet_client import TraceResponseChunkReceivedParams as TraceResponseChunkReceivedParams
+    from corelet_client import UnixClientConnectorError as UnixClientConnectorError
+    from corelet_client import UnixConnector as UnixConnector
+    from corelet_client import UploadAbortedError as UploadAbortedError
+    from corelet_client import UploadTracker as UploadTracker
+    from corelet_client import WSServerHandshakeError as WSServerHandshakeError
+    from corelet_client import encode_basic_auth as encode_basic_auth
+    from corelet_client import request as request  # type: ignore[no-redef]  # there is a module of this name
+    from corelet_compression import set_zlib_backend as set_zlib_backend
     from corelet_multipart import BadContentDispositionHeader as BadContentDispositionHeader
     from corelet_multipart import BadContentDispositionParam as BadContentDispositionParam
     from corelet_multipart import BodyPartReader as BodyPartReader
@@ -28,7 +103,9 @@ if TYPE_CHECKING:
     from .access_logger import AccessLogger as AccessLogger
     from .deprecated import CoreletDeprecationWarning as CoreletDeprecationWarning
     from .deprecated import CoreletRemovedIn2Warning as CoreletRemovedIn2Warning
+    from .errors import ContentDecodingError as ContentDecodingError
     from .errors import CoreletError as CoreletError
+    from .errors import DecodedSizeError as DecodedSizeError
     from .errors import LocalProtocolError as LocalProtocolError
     from .errors import MissingPluginError as MissingPluginError
     from .errors import PluginConflictError as PluginConflictError
@@ -59,6 +136,7 @@ if TYPE_CHECKING:
     from .request import ChainMapProxy as ChainMapProxy
     from .streams import EMPTY_PAYLOAD as EMPTY_PAYLOAD
     from .streams import DataQueue as DataQueue
+    from .streams import DecodedStreamReader as DecodedStreamReader
     from .streams import EofStream as EofStream
     from .streams import FlowControlDataQueue as FlowControlDataQueue
     from .streams import StreamReader as StreamReader
@@ -68,3 +146,14 @@ if TYPE_CHECKING:
 else:
     __getattr__ = make_getattr("", globals())
     __dir__ = make_dir("")
+
+
+class _Package(ModuleType):
+    """A package whose names win over its modules: ``corelet.request`` is the client's function, whoever imports it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in PLUGIN_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

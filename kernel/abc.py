@@ -8,19 +8,23 @@ from __future__ import annotations
 import asyncio
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict
 
 if TYPE_CHECKING:
     import io
     import logging
+    from http.cookies import BaseCookie, Morsel
 
     from multidict import CIMultiDict
+    from yarl import URL
 
 #: What answers a request: takes the request, returns an awaitable of the response.
 Handler = Callable[[Any], Awaitable[Any]]
 #: What stands between: takes the request and the next handler.
 Middleware = Callable[[Any, Handler], Awaitable[Any]]
+#: What runs before the head of an answer is made: takes the request and the response.
+PrepareHook = Callable[[Any, Any], Awaitable[None]]
 
 
 class Mark(enum.Enum):
@@ -107,12 +111,29 @@ class AbstractRouter(ABC):
         """Whether routes can no longer be added."""
         return self._frozen
 
+    def add_prefix(self, prefix: str) -> None:
+        """Move all routes, those that are added later too, below a prefix; called where the application is mounted.
+
+        An application in an application in a third one is moved twice, by the inner prefix first.
+
+        Args:
+            prefix: a path without variables: ``/api``.
+
+        Raises:
+            TypeError: the router has routes that can't be moved; any router by default.
+        """
+        raise TypeError(f"{self!r} can't be moved below {prefix!r}: {type(self).__name__} has no add_prefix()")
+
     def freeze(self) -> None:
         """Take no more routes; called once, when the application starts."""
         self._frozen = True
 
     def routes(self) -> Iterable[Any]:
-        """Every route known at freeze; hooks that wrap handlers are asked for each of them then."""
+        """Every route known at freeze; hooks that wrap handlers are asked for each of them then.
+
+        ``corelet routes`` shows of each what it has of ``method``, ``name``, ``handler`` and ``get_info()``, where
+        ``path``, ``formatter`` or ``prefix`` is the path, and ``domain`` stands before it.
+        """
         return ()
 
     def find(self, request: Any) -> AbstractMatchInfo | None:
@@ -264,19 +285,168 @@ class UpgradedProtocol(Protocol):
     def resume_writing(self) -> None: ...
 
 
+class NegotiatedConnection(ABC):
+    """A server connection that speaks what the peer chose in the TLS handshake: an ``asyncio.Protocol``.
+
+    Made by a factory of ``corelet_register_protocols``. The server holds its deadline and stops it like its own
+    connections: :meth:`stop`, then :meth:`close_idle` as soon as :attr:`is_idle`, and after ``shutdown_timeout``
+    :meth:`cancel` and :meth:`abort`. ``server.handler(request)`` answers a request; ``server.app``, ``limits``,
+    ``deadlines``, ``logger`` and ``now`` are what its own connections use.
+
+    Args:
+        server: the ``web.Server`` that the connection is made for.
+
+    Source: RFC 7301.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        #: The socket's transport; None before :meth:`connection_made` and once the connection is lost.
+        self.transport: asyncio.Transport | None = None
+        #: The time by the loop's clock at which the server calls :meth:`expire`, within half a second.
+        self.deadline = float("inf")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begin; overriding methods call this one first."""
+        self.transport = transport
+        self.server.add(self)
+        notify = self.server.slots.connection_made
+        if notify is not None:
+            notify(self)
+
+    @abstractmethod
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+
+    def eof_received(self) -> bool | None:
+        """Take the end of what the peer sends; the transport closes by default."""
+        return None
+
+    def pause_writing(self) -> None:
+        """Write no more: the peer is behind."""
+
+    def resume_writing(self) -> None:
+        """Write on."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; overriding methods call this one."""
+        self.transport = None
+        self.server.discard(self)
+        notify = self.server.slots.connection_lost
+        if notify is not None:
+            notify(self, exc)
+
+    def expire(self) -> None:
+        """The deadline has come; the connection ends by default."""
+        self.abort()
+
+    @property
+    @abstractmethod
+    def is_idle(self) -> bool:
+        """Whether nothing is being read or answered, so that a stopping server may close."""
+
+    def stop(self) -> None:
+        """Begin nothing new after what is at work; the server has begun to stop."""
+
+    def close_idle(self) -> None:
+        """Close unless something is being read or answered."""
+        if self.is_idle and self.transport is not None:
+            self.transport.close()
+
+    def cancel(self) -> None:
+        """Cancel what is at work; :meth:`abort` comes a second later."""
+
+    def abort(self) -> None:
+        """End at once; what hasn't been written is lost."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+#: Makes the connection of a peer that has chosen its protocol: takes the ``web.Server``.
+ConnectionFactory = Callable[[Any], NegotiatedConnection]
+
+
+class AbstractEncoder(ABC):
+    """Codes one body, part by part. Made by :meth:`ContentCoding.make_encoder`.
+
+    One call at a time, but not always from the same thread: parts that would hold the loop up are coded in another.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def encode(self, data: bytes) -> bytes:
+        """Take a part of the content; coded bytes that are ready, often none."""
+
+    @abstractmethod
+    def flush(self) -> bytes:
+        """Give all that is needed to decode what was taken so far; the body goes on. Called after each ``write()``."""
+
+    @abstractmethod
+    def finish(self) -> bytes:
+        """End the body and give the rest; no call follows."""
+
+
+class AbstractDecoder(ABC):
+    """Decodes one body, part by part and never much at once. Made by :meth:`ContentCoding.make_decoder`.
+
+    A few coded bytes may stand for gigabytes: what does not fit into one answer is kept, coded, for the next call.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def has_more(self) -> bool:
+        """Whether ``decode(b"")`` may give more of what was taken; take no further bytes before that."""
+
+    @abstractmethod
+    def decode(self, data: bytes) -> bytes:
+        """Take coded bytes and give content: at most ``max_bytes`` of it, or none yet.
+
+        The time it takes is linear in the size of ``data`` and of what is given, whatever the peer has made up.
+
+        Raises:
+            ContentDecodingError: the bytes are not of this coding, or damaged.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Say that no bytes follow, when :attr:`has_more` is False. A body of no bytes at all is a whole one.
+
+        Raises:
+            ContentDecodingError: the body was cut short.
+        """
+
+
 class ContentCoding(ABC):
-    """A content coding for both directions. Registered by ``corelet_register_codings``."""
+    """A content coding for both directions. Registered by ``corelet_register_codings``.
+
+    Source: RFC 9110 section 8.4.
+    """
 
     #: The name in Content-Encoding and Accept-Encoding, in lower case.
     name: str
 
     @abstractmethod
-    def make_encoder(self) -> Any:
-        """Make an object with ``encode(bytes) -> bytes`` and ``finish() -> bytes``."""
+    def make_encoder(self, level: int | None = None) -> AbstractEncoder:
+        """Make what codes one body.
+
+        Args:
+            level: how hard to try, on the coding's own scale; None for the coding's default.
+
+        Raises:
+            ValueError: a level that the coding hasn't.
+        """
 
     @abstractmethod
-    def make_decoder(self, max_bytes: int) -> Any:
-        """Make an object with ``decode(bytes) -> bytes`` and ``finish() -> bytes``, bounded by ``max_bytes``."""
+    def make_decoder(self, max_bytes: int) -> AbstractDecoder:
+        """Make what decodes one body.
+
+        Args:
+            max_bytes: how much content one call gives at most, from 1; some codings give up to a block more. Not the
+                size of the body: whoever reads it has a limit of its own.
+        """
 
 
 class FormReader(ABC):
@@ -360,7 +530,7 @@ class AbstractConnection(ABC):
     #: Whether an answer that is plain itself can be sent as it is: see ``RequestHead.is_simple``.
     is_simple: bool
     #: What runs before the head of every response, with the request and the response; None when nothing does.
-    prepare_response: Callable[[Any, Any], Awaitable[None]] | None
+    prepare_response: PrepareHook | None
 
     @property
     @abstractmethod
@@ -423,3 +593,114 @@ class AbstractConnection(ABC):
     @abstractmethod
     def open_multipart(self, request: Any) -> Any | None:
         """Open a multipart body for reading part by part; None where no plugin does."""
+
+
+class ResolveResult(TypedDict):
+    """One address of a host."""
+
+    #: The name that was asked for.
+    hostname: str
+    #: The address.
+    host: str
+    port: int
+    #: Of the address: ``socket.AF_INET`` or ``AF_INET6``.
+    family: int
+    #: As ``getaddrinfo`` gives it; 0 for any.
+    proto: int
+    #: ``AI_*`` flags for a later ``getaddrinfo``; ``AI_NUMERICHOST`` since the address is known.
+    flags: int
+
+
+class AbstractResolver(ABC):
+    """Find the addresses of a host, for a client."""
+
+    @abstractmethod
+    async def resolve(self, host: str, port: int = 0, family: int = 2) -> list[ResolveResult]:
+        """Find the addresses of a host, in the order in which they are to be tried.
+
+        Args:
+            host: a name.
+            port: goes into the results.
+            family: ``AF_INET`` (2 on every platform), ``AF_INET6`` or ``AF_UNSPEC`` for both.
+
+        Raises:
+            OSError: there is none, or nobody could be asked.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give back what the resolver holds."""
+
+
+class AbstractCookieJar(Sized, Iterable["Morsel[str]"]):
+    """Keep the cookies of a client's session. Source: RFC 6265.
+
+    A jar of length 0 is not asked for cookies.
+    """
+
+    @property
+    @abstractmethod
+    def cookies(self) -> Mapping[tuple[str, str], Mapping[str, Morsel[str]]]:
+        """Read only: (domain, path) -> name -> cookie. The domain is "" for cookies that any host gets."""
+
+    @property
+    @abstractmethod
+    def host_only_cookies(self) -> frozenset[tuple[str, str, str]]:
+        """The (domain, path, name) of cookies that only the very host gets that has set them."""
+
+    @property
+    @abstractmethod
+    def quote_cookie(self) -> bool:
+        """Whether values with special characters are quoted when they are sent."""
+
+    @property
+    def unsafe(self) -> bool:
+        """Whether cookies from IP addresses are taken."""
+        return False
+
+    @property
+    def treat_as_secure_origin(self) -> frozenset[URL]:
+        """The origins without TLS that get secure cookies as well."""
+        return frozenset()
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Morsel[str]]: ...
+
+    @abstractmethod
+    def clear(self, predicate: Callable[[Morsel[str]], bool] | None = None) -> None:
+        """Drop every cookie, or those for which the predicate is true."""
+
+    @abstractmethod
+    def clear_domain(self, domain: str) -> None:
+        """Drop the cookies of a domain and of the domains below it."""
+
+    @abstractmethod
+    def update_cookies(self, cookies: Any, response_url: URL) -> None:
+        """Take cookies: a mapping of names to values or Morsels, pairs, or a ``BaseCookie``.
+
+        Args:
+            cookies: the cookies.
+            response_url: who sets them; an empty URL for cookies that any host gets.
+        """
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Take the values of Set-Cookie fields.
+
+        Args:
+            headers: each value as it came.
+            response_url: who has set them.
+        """
+        from http.cookies import CookieError, SimpleCookie
+
+        for value in headers:
+            cookie = SimpleCookie()
+            try:
+                cookie.load(value)
+            except CookieError:  # what can't be read is dropped. Source: RFC 6265 section 5.2
+                continue
+            if cookie:
+                self.update_cookies(cookie, response_url)
+
+    @abstractmethod
+    def filter_cookies(self, request_url: URL) -> BaseCookie[str]:
+        """Choose the cookies for a request, in the order in which they are sent."""

@@ -109,6 +109,7 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
         self._state: dict[str | AppKey[Any], Any] = {}
         self._router = router
         self._subapps: list[Application] = []
+        self._is_mounted = False
         self._pipeline: Pipeline | None = None
         # What has been entered and is to be left again.
         self._contexts: list[AbstractAsyncContextManager[Any]] = []
@@ -157,26 +158,69 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
     def add_subapp(self, prefix: str, subapp: Application) -> Any:
         """Mount an application under a path prefix; the resource that stands for it.
 
+        The inner application starts and stops with this one. It takes routes until then.
+
+        Args:
+            prefix: starts with a slash: ``/api``.
+            subapp: is open, and mounted nowhere else.
+
         Raises:
             MissingPluginError: no plugin mounts applications.
+            RuntimeError: one of the two applications is frozen or was started.
+            TypeError: ``subapp`` is no Application, or ``prefix`` no str.
+            ValueError: the prefix is none, or the inner application is mounted already, or holds this one.
         """
+        if not isinstance(prefix, str):
+            raise TypeError(f"app.add_subapp takes a prefix like '/api', got {prefix!r}")
+        if not prefix.startswith("/"):
+            raise ValueError(
+                f"{prefix!r} is no prefix: it starts with a slash, like '/api'; a domain goes to add_domain"
+            )
         return self._mount("app.add_subapp", prefix, subapp)
 
     def add_domain(self, domain: str, subapp: Application) -> Any:
         """Mount an application under a domain; the resource that stands for it.
 
+        The inner application starts and stops with this one. It takes routes until then.
+
+        Args:
+            domain: ``example.com``, also with a port; what more is possible the plugin says.
+            subapp: is open, and mounted nowhere else.
+
         Raises:
             MissingPluginError: no plugin mounts applications.
+            RuntimeError, TypeError, ValueError: as :meth:`add_subapp`.
         """
+        if not isinstance(domain, str):
+            raise TypeError(f"app.add_domain takes a domain like 'example.com', got {domain!r}")
+        if not domain or domain.startswith("/"):
+            raise ValueError(f"{domain!r} is no domain, like 'example.com'; a prefix goes to add_subapp")
         return self._mount("app.add_domain", domain, subapp)
 
     def _mount(self, port: str, where: str, subapp: Application) -> Any:
         self._check_is_open(port)
+        self._check_can_hold(port, subapp)
         resource = self.plugins.call_one("corelet_mount", app=self, where=where, subapp=subapp)
         if resource is None:
             raise missing_plugin(port)
+        subapp._is_mounted = True
         self._subapps.append(subapp)
         return resource
+
+    def _check_can_hold(self, port: str, subapp: Application) -> None:
+        if not isinstance(subapp, Application):
+            raise TypeError(f"{port} takes an Application, got {subapp!r}")
+        if any(app is self for app in subapp.iter_apps()):
+            raise ValueError(f"{port} would mount {subapp!r} inside itself")
+        if subapp.is_mounted:
+            raise ValueError(f"{subapp!r} is mounted already: it has one place; make another application for {port}")
+        if subapp.state is not AppState.OPEN:
+            raise RuntimeError(f"{subapp!r} comes too late for {port}: an application is mounted before it starts")
+
+    @property
+    def is_mounted(self) -> bool:
+        """Whether this application stands inside another one, which starts, serves and stops it."""
+        return self._is_mounted
 
     @property
     def subapps(self) -> tuple[Application, ...]:

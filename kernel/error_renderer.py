@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from html import escape
 from http import HTTPStatus
 from typing import Any, Final
@@ -34,11 +34,12 @@ _HTML: Final = """\
 """
 
 
-def make_error_renderer(debug: bool) -> ErrorRenderer:
+def make_error_renderer(debug: bool, report: Callable[[], Iterable[str]] | None = None) -> ErrorRenderer:
     """Make the default renderer.
 
     Args:
         debug: whether answers show the error with its traceback.
+        report: gives lines that stand below the traceback: what plugins say of themselves.
 
     Returns:
         What makes a response of an error and its request, or None where no request could be parsed.
@@ -46,7 +47,7 @@ def make_error_renderer(debug: bool) -> ErrorRenderer:
 
     def render(error: BaseException, request: Any) -> Response:
         status = find_status(error)
-        return render_error(status, HTTPStatus(status).phrase, error, request, debug=debug)
+        return render_error(status, HTTPStatus(status).phrase, error, request, debug=debug, report=report)
 
     return render
 
@@ -60,7 +61,15 @@ def find_status(error: BaseException) -> int:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def render_error(status: int, reason: str, error: BaseException | None, request: Any, *, debug: bool) -> Response:
+def render_error(
+    status: int,
+    reason: str,
+    error: BaseException | None,
+    request: Any,
+    *,
+    debug: bool,
+    report: Callable[[], Iterable[str]] | None = None,
+) -> Response:
     """Make the answer to an error, as HTML, JSON or plain text by the request's Accept.
 
     JSON has the members of RFC 9457 ``status``, ``title`` and, in debug mode, ``detail``.
@@ -71,6 +80,7 @@ def render_error(status: int, reason: str, error: BaseException | None, request:
         error: what happened; shown in debug mode only.
         request: decides the form; plain text when None or when anything is accepted.
         debug: whether to show the error with its traceback.
+        report: gives lines to stand below it.
 
     Returns:
         A response with a charset and ``X-Content-Type-Options: nosniff``, so that no browser takes it for another type.
@@ -78,6 +88,8 @@ def render_error(status: int, reason: str, error: BaseException | None, request:
     Source: RFC 9110 section 12.5.1 for Accept.
     """
     detail = _describe(error) if debug and error is not None else ""
+    if detail and report is not None:
+        detail = "\n".join((detail.rstrip("\n"), *report()))
     content_type = _choose_type(request)
     text = _FORMS[content_type](status, reason, detail)
     return Response(

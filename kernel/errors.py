@@ -26,6 +26,10 @@ class PluginConflictError(CoreletError):
     """Report two plugins that claim one exclusive role, or one public name; it names both, and the way out."""
 
 
+class ListenError(CoreletError, OSError):
+    """Report an address that can't be listened on; ``errno`` says why, and the message names the address."""
+
+
 class ProtocolError(CoreletError):
     """HTTP/1.1 was broken, by us (local) or by the peer (remote)."""
 
@@ -64,6 +68,24 @@ class HeadTooLarge(RemoteProtocolError):  # noqa: N818  # likewise
 
 class RequestPayloadError(CoreletError):
     """The body of a request is malformed, was cut short or came too slowly."""
+
+
+class ContentDecodingError(CoreletError):
+    """Content can't be decoded by its Content-Encoding: it is damaged, cut short, or something else."""
+
+
+class DecodedSizeError(ContentDecodingError):
+    """Content is, once decoded, larger than it may be.
+
+    Attributes:
+        size: bytes decoded when it was given up.
+        limit: bytes that it may have.
+    """
+
+    def __init__(self, message: str, size: int, limit: int) -> None:
+        super().__init__(message)
+        self.size = size
+        self.limit = limit
 
 
 class PayloadAccessError(CoreletError):

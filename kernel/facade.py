@@ -66,7 +66,7 @@ def resolve(scope: str, name: str) -> Any:
         return module if name == module_name else getattr(module, name)
     if name.startswith("_"):  # asked for by every import of a private module; nothing is read for it
         raise AttributeError(_describe_unknown(scope, name, []))
-    submodule = None if scope else _import_submodule(name)
+    submodule = None if scope or name in PLUGIN_OF else _import_submodule(name)
     return submodule or _resolve_export(scope, name)
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, unquote
@@ -389,6 +390,11 @@ def _parse_forwarded_field(value: str, elements: list[MappingProxyType[str, str]
 # Accept and other lists with qualities
 
 _LIST_ELEMENTS: Final = re.compile(r'(?:[^",]++|"(?:[^"\\]++|\\.)*+"?)++', re.DOTALL)
+_CODING_ALIASES: Final = {"x-gzip": "gzip", "x-compress": "compress"}
+#: The quality of ``identity`` where the peer doesn't name it: acceptable, but less than what it names.
+_UNNAMED_IDENTITY: Final = 0.0001
+#: Fields up to this size are remembered with what was chosen: there are few different ones among honest peers.
+_REMEMBERED_CHARACTERS: Final = 128
 _IS_QUALITY: Final = re.compile(r"[01](?:\.[0-9]*+)?|\.[0-9]++").fullmatch
 
 
@@ -413,6 +419,35 @@ def parse_quality_list(value: str) -> list[tuple[str, float]]:
             items.append((name, min(float(quality), 1.0)))
     items.sort(key=_get_falling_quality)
     return items
+
+
+def choose_coding(value: str | None, offered: tuple[str, ...]) -> str | None:
+    """Choose the content coding that a peer likes best.
+
+    Args:
+        value: of an Accept-Encoding field; None where there is none, which is taken as ``identity`` only: programs that
+            ask for nothing often can't decode.
+        offered: codings in lower case, of equals the dearest first; ``identity`` stands for no coding.
+
+    Returns:
+        One of ``offered``; None where the peer accepts none of them. ``identity`` comes last unless the peer names it.
+
+    Source: RFC 9110 section 12.5.3; ``x-gzip`` is gzip by section 8.4.1.3.
+    """
+    if value is not None and len(value) <= _REMEMBERED_CHARACTERS:
+        return _choose_remembered_coding(value, offered)
+    return _choose_coding(value, offered)
+
+
+def _choose_coding(value: str | None, offered: tuple[str, ...]) -> str | None:
+    qualities = {_CODING_ALIASES.get(name, name): quality for name, quality in parse_quality_list(value or "")}
+    others = qualities.get("*", 0.0)
+    qualities.setdefault("identity", others if "*" in qualities else _UNNAMED_IDENTITY)
+    best = max(offered, key=lambda name: qualities.get(name, others), default="identity")
+    return best if qualities.get(best, others) > 0 and best in offered else None
+
+
+_choose_remembered_coding: Final = lru_cache(maxsize=512)(_choose_coding)
 
 
 def _get_falling_quality(item: tuple[str, float]) -> float:

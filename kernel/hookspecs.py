@@ -12,6 +12,11 @@ An implementation lists only the arguments that it wants. Plugins are asked in t
 names, or in the order in which they were given to the application; ``@hookimpl(tryfirst=True)`` and
 ``trylast=True`` move one to the front or to the back. A plugin that joins when the others are there is asked before.
 An exception from an implementation goes to the caller, with a note that names hook, plugin and distribution.
+
+Applications in applications have plugins of their own each. Every application on the way of a request has its part in
+the answer: what its plugins wrap around routes and prepare responses by, inside of the parts of the application around
+it, and an error renderer. The others are the served application's for all within: instruments, access logger, codings,
+form readers and protocols; the plugins of a mounted application are not asked for them.
 """
 
 from __future__ import annotations
@@ -95,11 +100,12 @@ def corelet_add_commands(commands: Any) -> None:
 
     When: the command starts, before its arguments are read.
 
-    Order: as all hooks; two commands with one name are an error.
+    Order: as all hooks, but no wrappers; two commands with one name are an error that names who has it.
 
     Args:
-        commands: the subparsers of an ``argparse.ArgumentParser``; call ``commands.add_parser(name, help=...)``, and
-            ``set_defaults(run=function)`` on what it returns. ``function(arguments)`` returns the exit status.
+        commands: the registry; call ``commands.add_parser(name, help=...)``, which takes what ``argparse`` takes for a
+            subcommand, and ``set_defaults(run=function)`` on the ``ArgumentParser`` that it returns.
+            ``function(arguments)`` returns the exit status, or None for 0.
 
     Returns: None.
 
@@ -215,15 +221,18 @@ def corelet_register_protocols(protocols: Any, app: Any) -> None:
 
     When: the application freezes.
 
-    Order: as all hooks; protocols are offered in the order in which they were registered, before ``http/1.1``.
+    Order: as all hooks; protocols are offered in the order in which they were registered, before ``http/1.1``. Every
+    site with TLS has its context offer them, in place of what the context offered.
 
     Args:
-        protocols: the registry; call ``protocols.add(alpn_id, connection_factory)``.
-        app: the Application that is served.
+        protocols: the registry; call ``protocols.add(alpn_id, connection_factory)``. The factory is called with the
+            Server for each peer that has chosen the protocol, and returns an ``abc.NegotiatedConnection``.
+        app: the Application that is served; the outermost one.
 
     Returns: None.
 
-    Raises: PluginConflictError where two plugins register one ALPN id.
+    Raises: PluginConflictError where two plugins register one ALPN id. An exception from a factory is logged, and ends
+        that connection.
 
     Since: hook API 1.
     """
@@ -234,8 +243,10 @@ def corelet_wrap_handler(app: Any, route: Any) -> Callable[[Handler], Handler] |
     """Wrap the handler of a route, outside of the application's middlewares.
 
     When: the application freezes, once for each route, and once for the error route, which answers 404 and 405.
+        The routes of an application mounted in this one are among them; its own plugins have been asked before.
 
-    Order: as all hooks; the first answer is the outermost wrapper.
+    Order: as all hooks; the first answer is the outermost wrapper. Those of a mounted application are inside of the
+        middlewares of the application around it.
 
     Args:
         app: the Application.
@@ -255,9 +266,11 @@ def corelet_wrap_handler(app: Any, route: Any) -> Callable[[Handler], Handler] |
 def corelet_prepare_response(app: Any) -> Callable[[Any, Any], Awaitable[None]] | None:
     """Change or watch a response before its head is sent.
 
-    When: the application freezes. What is returned is called for every response, streams and upgrades too.
+    When: the application freezes. What is returned is called for every response, streams and upgrades too; in a
+        mounted application for those that it or one within answers.
 
-    Order: as all hooks; answers are called in this order, before the application's ``on_response_prepare``.
+    Order: as all hooks; answers are called in this order, before the application's ``on_response_prepare``, and
+        those of an outer application before those of an inner one.
 
     Args:
         app: the Application.
@@ -276,7 +289,9 @@ def corelet_make_error_renderer(app: Any) -> Callable[[BaseException, Any], Any]
 
     When: the application freezes.
 
-    Order: one plugin answers; where none does the kernel renders small HTML, JSON or plain text.
+    Order: one plugin answers; where none does the kernel renders small HTML, JSON or plain text. Of applications in
+        each other the innermost one on the way of a request whose plugins have a renderer; the outermost one's
+        renders what belongs to no request.
 
     Args:
         app: the Application.
@@ -293,7 +308,8 @@ def corelet_make_error_renderer(app: Any) -> Callable[[BaseException, Any], Any]
 def corelet_make_access_logger(app: Any) -> AbstractAccessLogger | None:
     """Make what writes one line for each answer.
 
-    When: the application freezes; not where ``access_log_class`` was given or the access log is off.
+    When: the application freezes; not where ``access_log_class`` was given or the access log is off, and not for a
+        mounted application.
 
     Order: one plugin answers; where none does the kernel's AccessLogger writes.
 
@@ -312,7 +328,7 @@ def corelet_make_access_logger(app: Any) -> AbstractAccessLogger | None:
 def corelet_instrument(app: Any) -> Instrument | None:
     """Watch connections and requests: metrics, traces.
 
-    When: the application freezes.
+    When: the application freezes; not for a mounted application.
 
     Order: as all hooks; instruments are called in this order.
 
@@ -351,9 +367,9 @@ def corelet_lifespan(app: Any) -> AbstractAsyncContextManager[Any] | None:
 def corelet_report(app: Any) -> Iterable[str] | None:
     """Tell the operator what the plugin does here: its settings, its state.
 
-    When: ``corelet plugins`` with an application, and debug pages.
+    When: ``corelet plugins MODULE:APP``, and an error page of an application in debug mode.
 
-    Order: as all hooks.
+    Order: as all hooks, but no wrappers.
 
     Args:
         app: the Application.

@@ -14,8 +14,8 @@ _KERNEL: Final = {
         "access_logger": "AccessLogger",
         "deprecated": "CoreletDeprecationWarning CoreletRemovedIn2Warning",
         "errors": """
-            CoreletError LocalProtocolError MissingPluginError PluginConflictError PluginLoadError ProtocolError
-            RemoteProtocolError
+            ContentDecodingError CoreletError DecodedSizeError LocalProtocolError MissingPluginError
+            PluginConflictError PluginLoadError ProtocolError RemoteProtocolError
         """,
         "hdrs": "HttpVersion HttpVersion10 HttpVersion11 hdrs",
         "hookspecs": "hookimpl hookspec",
@@ -26,7 +26,7 @@ _KERNEL: Final = {
         """,
         "fields": "ETag",
         "request": "ChainMapProxy",
-        "streams": "DataQueue EMPTY_PAYLOAD EofStream FlowControlDataQueue StreamReader",
+        "streams": "DataQueue DecodedStreamReader EMPTY_PAYLOAD EofStream FlowControlDataQueue StreamReader",
         "test_utils": "test_utils",
         "version": "HOOK_API __version__",
         "web": "web",
@@ -71,34 +71,37 @@ _NAMES_OF: Final = {
         web.get web.head web.normalize_path_middleware web.options web.patch web.post web.put web.route web.view
         app.router app.add_routes
     """,
-    "subapps": "web.PrefixedSubAppResource app.add_domain app.add_subapp",
+    "subapps": "web.MatchedSubAppResource web.PrefixedSubAppResource app.add_domain app.add_subapp",
     "static": "web.FileResponse web.StaticDef web.StaticResource web.static app.router.add_static",
     "websocket": """
         web.WSMsgType web.WebSocketReady web.WebSocketResponse
-        WSCloseCode WSMessage WSMessageTypeError WSMsgType WebSocketError
+        ClientWSTimeout ClientWebSocketResponse WSCloseCode WSMessage WSMessageTypeError WSMsgType WebSocketError
     """,
     "multipart": """
         BadContentDispositionHeader BadContentDispositionParam BodyPartReader FormData MultipartReader MultipartWriter
         content_disposition_filename parse_content_disposition web.FileField web.MULTIPART_LIMITS web.MultipartLimits
         request.multipart() request.post()
     """,
-    "compression": "set_zlib_backend response.enable_compression()",
+    "compression": """
+        web.compressed web.compression_middleware web.decompression_middleware web.uncompressed set_zlib_backend
+        response.enable_compression()
+    """,
     "client": """
         AddrInfoType AsyncResolver BaseConnector BasicAuth ClientConnectionError ClientConnectionResetError
         ClientConnectorCertificateError ClientConnectorDNSError ClientConnectorError ClientConnectorSSLError ClientError
         ClientHandlerType ClientHttpProxyError ClientMiddlewareType ClientOSError ClientPayloadError
-        ClientProxyConnectionError ClientRequest ClientResponse ClientResponseError ClientSSLError ClientSession
-        ClientTimeout ClientWSTimeout ClientWebSocketResponse ConnectionTimeoutError ContentTypeError CookieJar
-        DefaultResolver DigestAuthMiddleware DummyCookieJar Fingerprint InvalidURL InvalidUrlClientError
-        InvalidUrlRedirectClientError NamedPipeConnector NonHttpUrlClientError NonHttpUrlRedirectClientError
-        RedirectClientError RequestInfo ServerConnectionError ServerDisconnectedError ServerFingerprintMismatch
-        ServerTimeoutError SocketFactoryType SocketTimeoutError TCPConnector ThreadedResolver TooManyRedirects
-        TraceConfig TraceConnectionCreateEndParams TraceConnectionCreateStartParams TraceConnectionQueuedEndParams
-        TraceConnectionQueuedStartParams TraceConnectionReuseconnParams TraceDnsCacheHitParams TraceDnsCacheMissParams
-        TraceDnsResolveHostEndParams TraceDnsResolveHostStartParams TraceRequestChunkSentParams TraceRequestEndParams
-        TraceRequestExceptionParams TraceRequestHeadersSentParams TraceRequestRedirectParams TraceRequestStartParams
-        TraceResponseChunkReceivedParams UnixConnector UploadAbortedError UploadTracker WSServerHandshakeError
-        encode_basic_auth request
+        ClientProxyConnectionError ClientRequest ClientResponse ClientResponseError ClientSession ClientSSLError
+        ClientTimeout ConnectionTimeoutError ContentTypeError CookieJar DefaultResolver DigestAuthMiddleware
+        DummyCookieJar Fingerprint InvalidURL InvalidUrlClientError InvalidUrlRedirectClientError NamedPipeConnector
+        NonHttpUrlClientError NonHttpUrlRedirectClientError RedirectClientError RequestInfo ServerConnectionError
+        ServerDisconnectedError ServerFingerprintMismatch ServerTimeoutError SocketFactoryType SocketTimeoutError
+        TCPConnector ThreadedResolver TooManyRedirects TraceConfig TraceConnectionCreateEndParams
+        TraceConnectionCreateStartParams TraceConnectionQueuedEndParams TraceConnectionQueuedStartParams
+        TraceConnectionReuseconnParams TraceDnsCacheHitParams TraceDnsCacheMissParams TraceDnsResolveHostEndParams
+        TraceDnsResolveHostStartParams TraceRequestChunkSentParams TraceRequestEndParams TraceRequestExceptionParams
+        TraceRequestHeadersSentParams TraceRequestRedirectParams TraceRequestStartParams
+        TraceResponseChunkReceivedParams UnixClientConnectorError UnixConnector UploadAbortedError UploadTracker
+        WSServerHandshakeError encode_basic_auth request
     """,
     "testing": """
         test_utils.AioHTTPTestCase test_utils.BaseTestServer test_utils.RawTestServer test_utils.TestClient

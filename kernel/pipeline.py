@@ -6,23 +6,25 @@ Plugins are asked here and nowhere later: while a request is answered no hook is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from .abc import ContentCoding, FormReader, Instrument
+from .abc import ContentCoding, FormReader, Instrument, PrepareHook
 from .error_renderer import make_error_renderer
 from .errors import PluginConflictError
+from .negotiation import HTTP_1_1
 
 if TYPE_CHECKING:
     import logging
 
-    from .abc import AbstractAccessLogger, AbstractMatchInfo, Handler, Middleware
+    from .abc import AbstractAccessLogger, AbstractMatchInfo, ConnectionFactory, Handler, Middleware
     from .app import Application
     from .plugins import PluginManager
     from .request import Request
     from .response import Response, StreamResponse
 
-PrepareHook = Callable[[Any, Any], Awaitable[None]]
 ErrorRenderer = Callable[[BaseException, Any], "Response"]
+Wrapper = Callable[["Handler"], "Handler"]
 
 _EVENTS: Final = (
     "connection_made",
@@ -77,6 +79,37 @@ class FormReaderRegistry:
             raise PluginConflictError(f"media type {media_type!r} has two form readers: {taken!r} and {reader!r}")
 
 
+class ProtocolRegistry:
+    """Connection factories by ALPN id; what ``corelet_register_protocols`` gets."""
+
+    def __init__(self) -> None:
+        self._factories: dict[str, ConnectionFactory] = {}
+
+    @property
+    def factories(self) -> Mapping[str, ConnectionFactory]:
+        """The factories registered so far, in their order."""
+        return self._factories
+
+    def add(self, alpn_id: str, factory: ConnectionFactory) -> None:
+        """Register what makes the connection of a peer that chooses a protocol.
+
+        Args:
+            alpn_id: as registered with IANA: ``h2``; 1 to 255 bytes of ASCII.
+            factory: takes the Server, returns an ``abc.NegotiatedConnection``.
+
+        Raises:
+            PluginConflictError: the id is taken, or is the kernel's own ``http/1.1``.
+            ValueError: it can't be an ALPN id.
+        """
+        if not (alpn_id.isascii() and 0 < len(alpn_id) < 256):
+            raise ValueError(f"ALPN id {alpn_id!r} is not 1 to 255 bytes of ASCII")
+        if alpn_id == HTTP_1_1:
+            raise PluginConflictError(f"ALPN id {alpn_id!r} is the kernel's own; {factory!r} can't have it")
+        taken = self._factories.setdefault(alpn_id, factory)
+        if taken is not factory:
+            raise PluginConflictError(f"ALPN id {alpn_id!r} is registered twice: {taken!r} and {factory!r}")
+
+
 class Slots:
     """What a server asks while it answers; a bare handler has these defaults.
 
@@ -84,19 +117,21 @@ class Slots:
         prepare_response: runs before the head of every response, or None.
         render_error: makes a response of an error.
         access_logger: what a plugin logs by, or None for the server's own choice.
+        protocols: what makes connections of TLS peers that choose them: ALPN id -> factory.
     """
 
     prepare_response: PrepareHook | None = None
     render_error: ErrorRenderer
     access_logger: AbstractAccessLogger | None = None
+    protocols: Mapping[str, ConnectionFactory] = MappingProxyType({})
     connection_made: Callable[..., None] | None = None
     connection_lost: Callable[..., None] | None = None
     request_started: Callable[..., None] | None = None
     request_finished: Callable[..., None] | None = None
     request_refused: Callable[..., None] | None = None
 
-    def __init__(self, debug: bool = False) -> None:
-        self.render_error = make_error_renderer(debug)
+    def __init__(self, debug: bool = False, report: Callable[[], Iterable[str]] | None = None) -> None:
+        self.render_error = make_error_renderer(debug, report)
 
     @property
     def codings(self) -> Mapping[str, ContentCoding]:
@@ -112,27 +147,51 @@ class Slots:
 class Pipeline(Slots):
     """The slots of an application, and the handler of its requests.
 
+    Each application on the way of a request has its part in the answer: its middlewares, what its plugins wrap around
+    routes and prepare responses by, and its error renderer. What watches connections and logs them is asked of the
+    served application only.
+
     Args:
-        app: the application, with everything registered.
+        app: the application, with everything registered. Those mounted in it are frozen.
+
+    Attributes:
+        prepare_hooks: what plugins of this application prepare responses by.
+        error_renderer: what a plugin of this application renders errors by, or None.
     """
 
     def __init__(self, app: Application) -> None:
-        super().__init__(app.debug)
+        super().__init__(app.debug, self._report_plugins)
         self._app = app
         self._manager: PluginManager = app.plugins
         self._chains: dict[Any, Handler] = {}
         self._codings: CodingRegistry | None = None
         self._form_readers: FormReaderRegistry | None = None
-        self.prepare_response = _make_prepare_hook(app, self._manager.call_all("corelet_prepare_response", app=app))
-        self.access_logger = self._manager.call_one("corelet_make_access_logger", app=app)
-        self._set_error_renderer()
-        self._set_instruments()
+        self.prepare_hooks: list[PrepareHook] = self._manager.call_all("corelet_prepare_response", app=app)
+        self.error_renderer: ErrorRenderer | None = self._manager.call_one("corelet_make_error_renderer", app=app)
+        self._pipelines = {each: self if each is app else each.pipeline for each in app.iter_apps()}
+        self.prepare_response = _make_prepare_hook(
+            app, {each: its.prepare_hooks for each, its in self._pipelines.items()}
+        )
+        self.render_error = _make_renderer(
+            {each: its.error_renderer for each, its in self._pipelines.items() if its.error_renderer is not None},
+            self.error_renderer or self.render_error,
+        )
+        if not app.is_mounted:
+            self.access_logger = self._manager.call_one("corelet_make_access_logger", app=app)
+            self.protocols = self._ask_protocols()
+            self._set_instruments()
         self.handle: Handler = self._make_handle()
 
-    def _set_error_renderer(self) -> None:
-        renderer = self._manager.call_one("corelet_make_error_renderer", app=self._app)
-        if renderer is not None:
-            self.render_error = renderer
+    def _report_plugins(self) -> Iterable[str]:
+        """Give the lines of an error page, in debug mode only: elsewhere no hook is called for a request."""
+        for name, lines in self._manager.report(self._app):
+            yield f"\nplugin {name}:"
+            yield from (f"  {line}" for line in lines)
+
+    def _ask_protocols(self) -> Mapping[str, ConnectionFactory]:
+        registry = ProtocolRegistry()
+        self._manager.call_all("corelet_register_protocols", protocols=registry, app=self._app)
+        return registry.factories
 
     def _set_instruments(self) -> None:
         instruments = self._manager.call_all("corelet_instrument", app=self._app)
@@ -157,12 +216,12 @@ class Pipeline(Slots):
 
     def _make_handle(self) -> Handler:
         app = self._app
-        if app.handler is not None:
-            return self._wrap(_add_middlewares(app.handler, app.middlewares), self._ask_wrappers(None))
-        router = app.router
-        self._wrappers = {route: self._ask_wrappers(route) for route in router.routes()}
+        routes = () if app.handler is not None else app.router.routes()
+        self._wrappers = {route: self._ask_wrappers(route) for route in routes}
         self._error_wrappers = self._ask_wrappers(None)
-        find = router.find
+        if app.handler is not None:
+            return _wrap(_add_middlewares(app.handler, app.middlewares), self._error_wrappers)
+        find = app.router.find
         chains = self._chains
         resolve_and_answer = self._resolve_and_answer
 
@@ -171,7 +230,8 @@ class Pipeline(Slots):
             if match is None or request.head.expect_continue:
                 return resolve_and_answer(request, match)
             request.match_info = match
-            handler = chains.get(match.route)
+            apps = match.apps
+            handler = chains.get(match.route if len(apps) == 1 else (apps, match.route))
             return resolve_and_answer(request, match) if handler is None else handler(request)
 
         return handle
@@ -191,31 +251,38 @@ class Pipeline(Slots):
         return response
 
     def _make_chain(self, key: Any, match: AbstractMatchInfo) -> Handler:
+        """Put the layers of all applications around a handler; those without one cost its requests nothing."""
+        route = match.route if match.http_exception is None else None
+        innermost = inside = match.apps[-1]
         handler: Handler = match.handler
-        apps = match.apps
-        for app in reversed(apps):
-            handler = _add_middlewares(handler, app.middlewares)
-            if len(apps) > 1:
-                handler = _enter_app(app, handler)
-        handler = self._wrap(handler, self._get_wrappers(match))
-        self._chains[key] = handler
-        return handler
+        for app in reversed(match.apps):
+            pipeline = self._pipelines.get(app)  # a router may name an application that is not mounted
+            wrappers = [] if pipeline is None else pipeline.find_wrappers(route)
+            if not wrappers and not app.middlewares:
+                continue
+            if app is not inside:
+                handler = _enter_app(inside, handler)
+                inside = app
+            handler = _wrap(_add_middlewares(handler, app.middlewares), wrappers)
+        self._chains[key] = handler if inside is innermost else _enter_app(inside, handler)
+        return self._chains[key]
 
-    def _get_wrappers(self, match: AbstractMatchInfo) -> list[Callable[[Handler], Handler]]:
-        if match.http_exception is not None:
+    def find_wrappers(self, route: Any) -> list[Wrapper]:
+        """Find what plugins of this application wrap around a route; None for the error route. Each is asked once."""
+        if route is None:
             return self._error_wrappers
-        if match.route not in self._wrappers:
-            self._wrappers[match.route] = self._ask_wrappers(match.route)
-        return self._wrappers[match.route]
+        if route not in self._wrappers:
+            self._wrappers[route] = self._ask_wrappers(route)
+        return self._wrappers[route]
 
-    def _ask_wrappers(self, route: Any) -> list[Callable[[Handler], Handler]]:
+    def _ask_wrappers(self, route: Any) -> list[Wrapper]:
         return self._manager.call_all("corelet_wrap_handler", app=self._app, route=route)
 
-    @staticmethod
-    def _wrap(handler: Handler, wrappers: list[Callable[[Handler], Handler]]) -> Handler:
-        for wrapper in reversed(wrappers):
-            handler = wrapper(handler)
-        return handler
+
+def _wrap(handler: Handler, wrappers: Iterable[Wrapper]) -> Handler:
+    for wrapper in reversed(tuple(wrappers)):
+        handler = wrapper(handler)
+    return handler
 
 
 def _add_middlewares(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:
@@ -256,18 +323,45 @@ async def _answer_expectation(request: Request, match: AbstractMatchInfo) -> Str
     return None
 
 
-def _make_prepare_hook(app: Application, hooks: list[PrepareHook]) -> PrepareHook | None:
-    if not hooks and not any(member.on_response_prepare for member in app.iter_apps()):
+def _make_prepare_hook(app: Application, hooks: Mapping[Any, Iterable[PrepareHook]]) -> PrepareHook | None:
+    """Make what prepares a response: for each application on the way its plugins, then its ``on_response_prepare``."""
+    if not any(hooks.values()) and not any(member.on_response_prepare for member in hooks):
         return None
 
     async def prepare(request: Request, response: StreamResponse) -> None:
-        for hook in hooks:
+        match = request.match_info
+        if match is None or len(match.apps) == 1:
+            await prepare_in(app, request, response)
+            return
+        inside = match.current_app
+        try:
+            for member in match.apps:
+                match.current_app = member
+                await prepare_in(member, request, response)
+        finally:
+            match.current_app = inside
+
+    async def prepare_in(member: Application, request: Request, response: StreamResponse) -> None:
+        for hook in hooks.get(member, ()):
             await hook(request, response)
-        apps = (app,) if request.match_info is None else request.match_info.apps
-        for member in apps:
-            await member.on_response_prepare.send(request, response)
+        await member.on_response_prepare.send(request, response)
 
     return prepare
+
+
+def _make_renderer(renderers: Mapping[Any, ErrorRenderer], otherwise: ErrorRenderer) -> ErrorRenderer:
+    """Make what renders an error by the nearest application that has a renderer; the outermost one has the rest."""
+    if not renderers:
+        return otherwise
+
+    def render(error: BaseException, request: Request | None) -> Response:
+        match = None if request is None else request.match_info
+        for member in reversed(match.apps if match is not None else ()):
+            if member in renderers:
+                return renderers[member](error, request)
+        return otherwise(error, request)
+
+    return render
 
 
 def _make_event_slot(

@@ -84,7 +84,7 @@ class PluginRecord:
     reason: str = ""
     plugin: object = dataclasses.field(default=None, repr=False)
     implementations: tuple[Implementation, ...] = dataclasses.field(default=(), repr=False)
-    error: Exception | None = dataclasses.field(default=None, repr=False)
+    error: BaseException | None = dataclasses.field(default=None, repr=False)
 
     def __str__(self) -> str:
         """Name plugin and distribution: ``routing (corelet-routing 0.1.0)``."""
@@ -100,7 +100,7 @@ class PluginRecord:
         """Whether its hooks are asked."""
         return self.state is PluginState.READY
 
-    def fail(self, reason: str, error: Exception | None = None) -> PluginRecord:
+    def fail(self, reason: str, error: BaseException | None = None) -> PluginRecord:
         """Make the record of the same plugin, failed."""
         return dataclasses.replace(self, state=PluginState.FAILED, reason=reason, error=error)
 

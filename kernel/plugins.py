@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from .plugin_record import Implementation
 
 _ADD_HOOKSPECS: Final = "corelet_add_hookspecs"
+#: What the names of hooks begin with.
+_PREFIX: Final = f"{PROJECT_NAME}_"
+#: Hooks of which each plugin is asked alone, so that one that fails keeps no other from answering.
+_ASKED_ALONE: Final = (_ADD_HOOKSPECS, "corelet_add_commands", "corelet_report")
 
 
 class PluginManager:
@@ -127,6 +131,45 @@ class PluginManager:
         answers: list[Any] = self._find_hook(name, False, arguments)(**arguments)
         return answers
 
+    def call_each(self, name: str, /, **arguments: Any) -> Iterator[tuple[PluginRecord, Any]]:
+        """Ask plugins one after another, for a report: one that fails keeps no other from answering.
+
+        Args:
+            name: a hook of the kind "all" that takes no wrappers: ``corelet_add_commands`` or ``corelet_report``.
+            **arguments: all arguments of the hook.
+
+        Yields:
+            Each plugin with its answer, which may be None, or with the exception that it raised.
+
+        Raises:
+            LookupError: there is no such hook.
+            TypeError: the hook is exclusive, or the arguments are not the hook's.
+        """
+        hook = self._find_hook(name, False, arguments)
+        records = {record.name: record for record in self._records if record.is_ready}
+        for implementation in reversed(hook.get_hookimpls()):  # pluggy asks the last one first
+            try:
+                answer = implementation.function(*(arguments[each] for each in implementation.argnames))
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
+                answer = error
+            yield records[implementation.plugin_name], answer
+
+    def report(self, app: Any) -> Iterator[tuple[str, list[str]]]:
+        """Collect what plugins report of themselves for an application; never fails.
+
+        Yields:
+            The name of each plugin that has something to say, and its lines.
+        """
+        for record, answer in self.call_each("corelet_report", app=app):
+            try:
+                if isinstance(answer, BaseException):
+                    raise answer
+                lines = [answer] if isinstance(answer, str) else [str(line) for line in answer or ()]
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
+                lines = [f"corelet_report raised {_describe(error)}"]
+            if lines:
+                yield record.name, lines
+
     def call_one(self, name: str, /, **arguments: Any) -> Any:
         """Ask every plugin about an exclusive role, and take the one answer that is not None.
 
@@ -154,24 +197,27 @@ class PluginManager:
             raise PluginConflictError(_describe_conflict(name, answered))
         return answers[0] if answers else None
 
-    def _find_hook(self, name: str, exclusive: bool, arguments: Mapping[str, Any]) -> Callable[..., Any]:
+    def _find_hook(self, name: str, exclusive: bool, arguments: Mapping[str, Any]) -> pluggy.HookCaller:
         spec = self._find_spec(name)
         if spec is None:
-            raise LookupError(f"there is no hook {name}{_suggest(name, self._hook_names())}")
+            raise LookupError(f"there is no hook {name}{self._suggest_hook(name)}")
         if _is_exclusive(spec) is not exclusive:
             way = "not exclusive: ask by call_all" if exclusive else "exclusive: ask by call_one"
             raise TypeError(f"{name} is {way}")
         if arguments.keys() != {*spec.argnames}:
             raise TypeError(f"{name} takes {_enumerate(spec.argnames)}; given: {_enumerate(arguments)}")
-        hook: Callable[..., Any] = getattr(self.pluggy.hook, name)
+        hook: pluggy.HookCaller = getattr(self.pluggy.hook, name)
         return hook
 
     def _find_spec(self, name: str) -> Any:
         hook = getattr(self.pluggy.hook, name, None)
         return None if hook is None else hook.spec
 
-    def _hook_names(self) -> list[str]:
-        return [name for name in vars(self.pluggy.hook) if self._find_spec(name) is not None]
+    def _suggest_hook(self, name: str) -> str:
+        names = [each for each in vars(self.pluggy.hook) if self._find_spec(each) is not None]
+        # What all names begin with would make any two of them near.
+        near = _suggest(name.removeprefix(_PREFIX), (each.removeprefix(_PREFIX) for each in names))
+        return near.replace("mean ", f"mean {_PREFIX}")
 
     def _tell_apart(self, record: PluginRecord, joining: Iterable[PluginRecord]) -> PluginRecord:
         """Fail a plugin that is there already; number one that only has another one's name."""
@@ -190,11 +236,9 @@ class PluginManager:
         for implementation in own:
             if problem := self._find_problem(implementation):
                 return record.fail(problem)
-            if implementation.is_wrapper:
-                return record.fail(f"{_ADD_HOOKSPECS} can't be a wrapper: each plugin is asked alone")
             try:
                 implementation.function(*([self] if implementation.arguments else []))
-            except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
                 return record.fail(f"{_ADD_HOOKSPECS} raised {_describe(error)}", error)
         return record
 
@@ -208,6 +252,8 @@ class PluginManager:
         spec = self._find_spec(implementation.hook)
         if spec is None:
             return "" if implementation.is_optional else self._describe_unknown(implementation.hook)
+        if implementation.is_wrapper and implementation.hook in _ASKED_ALONE:
+            return f"{implementation.hook} can't be a wrapper: each plugin is asked alone"
         for argument in implementation.arguments:
             if argument not in spec.argnames:
                 hint = _suggest(argument, spec.argnames) or f"; it has {_enumerate(spec.argnames)}"
@@ -215,7 +261,7 @@ class PluginManager:
         return ""
 
     def _describe_unknown(self, hook: str) -> str:
-        hint = _suggest(hook, self._hook_names())
+        hint = self._suggest_hook(hook)
         return f"unknown hook {hook}{hint or '; if the plugin with it may be missing: @hookimpl(optionalhook=True)'}"
 
     def _guard_all(self, record: PluginRecord) -> Iterator[tuple[str, Callable[..., Any]]]:
@@ -234,7 +280,7 @@ class PluginManager:
         def ask(*arguments: Any) -> Any:
             try:
                 answer = function(*arguments)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 error.add_note(note)
                 raise
             if is_exclusive and answer is not None:
@@ -275,9 +321,21 @@ def make_manager(plugins: Iterable[object] | None = None) -> PluginManager:
 
 
 @functools.cache
+def survey() -> PluginManager:
+    """Make a manager of everything installed, with what can be used; its records tell the rest. Never fails."""
+    manager = PluginManager()
+    try:
+        loaded = _load_installed()
+    except Exception as error:  # noqa: BLE001  # metadata may be anything
+        unreadable = PluginRecord("installed distributions")
+        loaded = (unreadable.fail(f"their metadata can't be read: {_describe(error)}", error),)
+    manager.join(loaded)
+    return manager
+
+
 def records() -> tuple[PluginRecord, ...]:
     """Report on everything installed, imported and verified as for a new application. Never fails."""
-    return PluginManager().join(_load_installed())
+    return survey().records
 
 
 @functools.cache
@@ -310,7 +368,7 @@ def _load(distribution: Distribution, entry_point: EntryPoint, namesakes: Sequen
         return record.fail(reason)
     try:
         return examine(record, entry_point.load())
-    except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
         return record.fail(_describe(error), error)
 
 
@@ -395,7 +453,7 @@ def _describe_conflict(hook: str, claimants: Sequence[PluginRecord]) -> str:
     return f"{hook} is a role for one plugin, and {_enumerate(map(str, claimants))} claim it; {' or '.join(ways)}"
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

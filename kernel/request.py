@@ -22,6 +22,7 @@ from .errors import missing_plugin
 from .exceptions import HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
 from .fields import (
     ETag,
+    choose_coding,
     find_codec,
     parse_content_type,
     parse_etags,
@@ -35,7 +36,7 @@ from .keys import DataMapping
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .abc import AbstractConnection, UpgradedProtocol
+    from .abc import AbstractConnection, PrepareHook, UpgradedProtocol
     from .hdrs import HttpVersion
     from .keys import AppKey
     from .response import StreamResponse
@@ -109,6 +110,7 @@ class BaseRequest(DataMapping):
         "method",
         "origin",
         "own_data",
+        "prepare_hooks",
         "response",
     )
 
@@ -129,6 +131,8 @@ class BaseRequest(DataMapping):
     origin: BaseRequest | None
     #: The response that has been started for this request; a clone's is its origin's.
     response: StreamResponse | None
+    #: What :meth:`add_prepare_hook` has added, in that order; None at first.
+    prepare_hooks: list[PrepareHook] | None
 
     def __init__(self, head: RequestHead, content: StreamReader, connection: AbstractConnection) -> None:
         self.head = head
@@ -139,6 +143,7 @@ class BaseRequest(DataMapping):
         self.match_info = None
         self.origin = None
         self.response = None
+        self.prepare_hooks = None
         # What is made when first asked for.
         self.own_data: dict[Any, Any] | None = None
         self._headers: CIMultiDictProxy[str] | None = None
@@ -270,6 +275,29 @@ class BaseRequest(DataMapping):
     async def wait_for_disconnection(self) -> None:
         """Return once the peer has gone or has closed its sending side; also where no handler cancellation is on."""
         await self.connection.wait_for_disconnection()
+
+    def add_prepare_hook(self, hook: PrepareHook) -> None:
+        """Have ``async (request, response) -> None`` called before the head of this request's answer is made.
+
+        For middlewares: an answer that its handler prepares, a stream, comes back to them when its head has gone. A
+        hook may change status, fields, cookies and coding. Hooks run the last added first, as middlewares return, and
+        before ``on_response_prepare``; what one raises is the handler's error. A clone's hooks are its origin's.
+        """
+        origin = self if self.origin is None else self.origin
+        if origin.prepare_hooks is None:
+            origin.prepare_hooks = []
+        origin.prepare_hooks.append(hook)
+
+    def remove_prepare_hook(self, hook: PrepareHook) -> None:
+        """Take a hook back that has nothing to do any more: answers without hooks are sent faster.
+
+        Raises:
+            ValueError: it isn't there.
+        """
+        origin = self if self.origin is None else self.origin
+        if origin.prepare_hooks is None:
+            raise ValueError(f"{hook!r} was not added to {self!r}")
+        origin.prepare_hooks.remove(hook)
 
     def take_over(self, protocol: UpgradedProtocol) -> None:
         """Give the connection to another protocol, after a 101 or a 2xx to CONNECT was prepared.
@@ -414,6 +442,19 @@ class BaseRequest(DataMapping):
     def if_range(self) -> datetime | None:
         """If-Range where it is a date, else None. Source: RFC 9110 section 13.1.5."""
         return self._get_date("if-range")
+
+    def choose_coding(self, offered: tuple[str, ...]) -> str | None:
+        """Choose the content coding that the peer likes best by Accept-Encoding.
+
+        Args:
+            offered: names in lower case, of equals the dearest first; ``identity`` stands for no coding.
+
+        Returns:
+            One of ``offered``; None where the peer accepts none of them, and without the field all but ``identity``.
+
+        Source: RFC 9110 section 12.5.3.
+        """
+        return choose_coding(self._get_field("accept-encoding"), offered)
 
     def _get_date(self, name: str) -> datetime | None:
         field = self._get_field(name)
@@ -608,9 +649,12 @@ class Request(BaseRequest):
 
     @property
     def config_dict(self) -> ChainMapProxy:
-        """State of the application and of those around it; the innermost one wins."""
-        apps = (self.connection.app,) if self.match_info is None else self.match_info.apps
-        return ChainMapProxy(reversed(apps))
+        """State of :attr:`app` and of the applications around it, the nearest one first; nothing of those inside it."""
+        match = self.match_info
+        if match is None:
+            return ChainMapProxy((self.connection.app,))
+        apps = match.apps
+        return ChainMapProxy(reversed(apps[: apps.index(match.current_app) + 1]))
 
 
 def _normalize_path(path: str) -> str:

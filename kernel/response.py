@@ -28,17 +28,17 @@ from .fields import (
     parse_content_type,
     parse_etags,
     parse_http_date,
-    parse_quality_list,
 )
 from .hdrs import HttpVersion11
 from .keys import DataMapping
-from .payload import PAYLOAD_REGISTRY, BytesPayload, Payload
+from .payload import ONE_PIECE_BYTES, PAYLOAD_REGISTRY, BytesPayload, Payload
 from .wire import check_field, make_status_line, serialize_plain_response, serialize_response_head
 from .writer import JOIN_BYTES, BodyWriter
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from .abc import AbstractEncoder
     from .abc import ContentCoding as CodingPort
     from .request import BaseRequest
 
@@ -107,7 +107,8 @@ class StreamResponse(DataMapping):
     _reason: str | None = None
     _keep_alive: bool | None = None
     _chunked: bool = False
-    _coding: str | bool = False
+    _coding: bool | str | ContentCoding | CodingPort = False
+    _coding_level: int | None = None
     _cookies: SimpleCookie | None = None
     own_data: dict[Any, Any] | None = None
     _request: BaseRequest | None = None
@@ -402,39 +403,47 @@ class StreamResponse(DataMapping):
         """Whether :meth:`enable_compression` was called."""
         return self._coding is not False
 
-    def enable_compression(self, force: bool | str | ContentCoding | None = None, strategy: int | None = None) -> None:
+    def enable_compression(
+        self,
+        force: bool | str | ContentCoding | CodingPort | None = None,
+        strategy: int | None = None,
+        *,
+        level: int | None = None,
+    ) -> None:
         """Code the body by a content coding that the peer accepts.
 
         Args:
-            force: a coding to use whatever the peer accepts; default by Accept-Encoding.
+            force: a coding to use whatever the peer accepts, by its name or an :class:`corelet.abc.ContentCoding` of
+                your own; default by Accept-Encoding.
             strategy: taken for compatibility; the coding's own setting is used.
+            level: how hard to try, on the coding's own scale; default the coding's.
 
-        What has a Content-Encoding already is sent as it is. A MissingPluginError stops the response when it is sent
-        and no plugin has registered a coding, a LookupError where none has registered the one to use.
+        What has a Content-Encoding already is sent as it is. Where the body is coded, a strong entity tag becomes a
+        weak one, since other bytes are sent, and Accept-Ranges goes: ranges would be of bytes that nobody keeps. Each
+        ``write()`` is flushed. A MissingPluginError stops the response when it is sent and no plugin has registered a
+        coding, a LookupError where none has registered the one to use.
 
-        Source: RFC 9110 section 12.5.3.
+        Source: RFC 9110 sections 8.8.1 and 12.5.3.
         """
         self._is_plain = False
-        name = force.value if isinstance(force, ContentCoding) else force
-        self._coding = name if isinstance(name, str) else True
+        self._coding = True if force is None or isinstance(force, bool) else force
+        self._coding_level = level
 
     def _choose_coding(self, request: BaseRequest) -> CodingPort | None:
-        if self._coding == "identity":
+        chosen = self._coding.value if isinstance(self._coding, ContentCoding) else self._coding
+        if chosen == "identity":
             return None
+        if not isinstance(chosen, str | bool):
+            return chosen
         codings = request.connection.codings
         if not codings:
             raise missing_plugin("response.enable_compression()")
-        if isinstance(self._coding, str):
-            if self._coding not in codings:
-                raise LookupError(f"no plugin has content coding {self._coding!r}, known: {', '.join(codings)}")
-            return codings[self._coding]
+        if isinstance(chosen, str):
+            if chosen not in codings:
+                raise LookupError(f"no plugin has content coding {chosen!r}, known: {', '.join(codings)}")
+            return codings[chosen]
         self.headers.add(hdrs.VARY, "Accept-Encoding")
-        for name, quality in parse_quality_list(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
-            if not quality or name == "identity":
-                break
-            if name in codings:
-                return codings[name]
-        return None
+        return codings.get(request.choose_coding((*codings, "identity")) or "identity")
 
     # Sending.
 
@@ -455,14 +464,16 @@ class StreamResponse(DataMapping):
             self._refuse(origin)
         self._request = request
         connection = request.connection
+        for hook in reversed(origin.prepare_hooks or ()):
+            await hook(request, self)
         if connection.prepare_response is not None:
             self._show_automatic_fields(connection.automatic_fields)
             await connection.prepare_response(request, self)
-            if origin.response is not None:
-                self._refuse(origin)
+        if origin.response is not None:
+            self._refuse(origin)
         if self._headers is not None and hdrs.TRANSFER_ENCODING in self._headers:
             self._take_transfer_coding(self._headers)
-        encoder = self._start_coding(request) if self._coding else None
+        encoder = self._start_body(request) if self._coding else None
         length, chunked, discard = self._frame(origin, None if encoder else self._get_length(origin))
         connection.send(self._make_head(origin, length, chunked))
         self._stage = _STARTED
@@ -622,16 +633,26 @@ class StreamResponse(DataMapping):
         for morsel in cookies.values():
             self.headers.add(hdrs.SET_COOKIE, format_morsel(morsel))
 
-    def _start_coding(self, request: BaseRequest) -> Any:
+    def _start_body(self, request: BaseRequest) -> AbstractEncoder | None:
+        """Make what codes the body as it is written; None where it is sent as it is."""
+        return self._start_coding(request)
+
+    def _start_coding(self, request: BaseRequest) -> AbstractEncoder | None:
         """Choose a content coding and name it in the head; None where the peer accepts none of ours."""
-        if hdrs.CONTENT_ENCODING in self.headers or self._status not in _STATUSES_WITH_BODY:
+        headers = self.headers
+        if hdrs.CONTENT_ENCODING in headers or self._status not in _STATUSES_WITH_BODY:
             return None
         coding = self._choose_coding(request)
         if coding is None:
             return None
-        self.headers[hdrs.CONTENT_ENCODING] = coding.name
-        self.headers.popall(hdrs.CONTENT_LENGTH, None)
-        return coding.make_encoder()
+        encoder = coding.make_encoder(self._coding_level)
+        headers[hdrs.CONTENT_ENCODING] = coding.name
+        headers.popall(hdrs.CONTENT_LENGTH, None)
+        headers.popall(hdrs.ACCEPT_RANGES, None)
+        tag = headers.get(hdrs.ETAG, "")
+        if tag.startswith('"'):
+            headers[hdrs.ETAG] = f"W/{tag}"
+        return encoder
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._status} {self.reason} {self._stage.value}>"
@@ -655,6 +676,8 @@ class Response(StreamResponse):
     """
 
     _body: bytes | Payload | None
+    # The body as it is sent, where it was coded in one piece.
+    _coded_body: bytes | None = None
     # Whether the body was left out of an answer made in one buffer.
     _is_discarded: bool = False
 
@@ -774,8 +797,10 @@ class Response(StreamResponse):
         """Bytes of content sent so far."""
         if self._writer is not None:
             return super().body_length
-        is_sent = self._stage is _ENDED and not self._is_discarded
-        return len(self._body) if is_sent and isinstance(self._body, bytes) else 0
+        if self._stage is not _ENDED or self._is_discarded:
+            return 0
+        body = self._body if self._coded_body is None else self._coded_body
+        return len(body) if isinstance(body, bytes) else 0
 
     @property
     def content_length(self) -> int | None:
@@ -791,6 +816,8 @@ class Response(StreamResponse):
         raise RuntimeError("Content-Length of a Response follows from its body: use a StreamResponse")
 
     def _get_length(self, request: BaseRequest) -> int | None:
+        if self._coded_body is not None:
+            return None if self._chunked else len(self._coded_body)
         # Without a body, an answer to HEAD may tell the length of what GET would give.
         return 0 if self._body is None and request.head.method != "HEAD" else self.content_length
 
@@ -798,7 +825,9 @@ class Response(StreamResponse):
         """Make the whole answer in one buffer and end; None, and nothing changed, where it has to be prepared."""
         connection = request.connection
         body = b"" if self._body is None else self._body
-        if type(body) is not bytes or len(body) > JOIN_BYTES or connection.prepare_response is not None:
+        if type(body) is not bytes or len(body) > JOIN_BYTES:
+            return None
+        if connection.prepare_response is not None or request.prepare_hooks:
             return None
         if self._stage is not _NEW or request.response is not None:
             self._refuse(request)
@@ -817,10 +846,22 @@ class Response(StreamResponse):
 
     def _render_specially(self, request: BaseRequest, body: bytes) -> bytes | None:
         headers = self._headers
-        if self._chunked or self._coding or (headers is not None and hdrs.TRANSFER_ENCODING in headers):
+        if self._chunked or (headers is not None and hdrs.TRANSFER_ENCODING in headers):
             return None
+        if self._coding:
+            self._start_body(request)
+            body = body if self._coded_body is None else self._coded_body
         length, _, self._is_discarded = self._frame(request, self._get_length(request))
         return self._make_head(request, length, False, b"" if self._is_discarded else body)
+
+    def _start_body(self, request: BaseRequest) -> AbstractEncoder | None:
+        """Code a small body at once, so that its length is known; see :meth:`StreamResponse.prepare`."""
+        body = self._body
+        encoder = self._start_coding(request) if body else None
+        if encoder is None or type(body) is not bytes or len(body) > JOIN_BYTES:
+            return encoder
+        self._coded_body = encoder.encode(body) + encoder.finish()
+        return None
 
     async def prepare(self, request: BaseRequest) -> BodyWriter | None:
         """Send the head; see :meth:`StreamResponse.prepare`. Where that fails, the body is closed."""
@@ -835,10 +876,11 @@ class Response(StreamResponse):
         """Send the body and end the response; a second call does nothing."""
         if self._stage is _ENDED:
             return
-        body = self._body
-        if type(body) is bytes and self._is_over_tls():
-            # A TLS transport takes any amount and doesn't tell what it still holds: only pieces, with a wait between
-            # them, keep a slow peer's answer from being cut off when the connection is closed.
+        body = self._body if self._coded_body is None else self._coded_body
+        if type(body) is bytes and (self._is_over_tls() or (self.compression and len(body) > ONE_PIECE_BYTES)):
+            # What is coded goes out as it is made, and takes no memory twice. A TLS transport takes any amount and
+            # doesn't tell what it still holds: only pieces, with a wait between them, keep a slow peer's answer from
+            # being cut off when the connection is closed.
             body = BytesPayload(body)
         if type(body) is bytes:
             await super().write_eof(body + data if data else body)

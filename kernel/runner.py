@@ -25,7 +25,9 @@ from yarl import URL
 
 from .access_logger import AccessLogger
 from .app import Application
+from .errors import ListenError
 from .limits import SHUTDOWN_SECONDS
+from .negotiation import offer_protocols
 from .server import Server, make_server
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ _GIVEN_BY_APP: Final = {"handler", "request_factory", "slots", "app", "client_ma
 _PORT_TRIES: Final = 16
 #: What a TLS handshake in progress gets to end when its site stops, in seconds: a slow round trip.
 _HANDSHAKE_SECONDS: Final = 0.25
+_INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 #: What a socket of an address family says that this machine doesn't have.
 _MISSING_FAMILY: Final = {errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EADDRNOTAVAIL}
 
@@ -254,7 +257,8 @@ class BaseSite(ABC):
     Args:
         runner: whose server gets the connections; it must be set up.
         shutdown_timeout: for aiohttp's callers: where given, it becomes the runner's.
-        ssl_context: with it, all connections use TLS.
+        ssl_context: with it, all connections use TLS. Where plugins have registered protocols, it is made to offer
+            them by ALPN.
         backlog: connections that wait in the kernel to be accepted.
 
     Raises:
@@ -274,8 +278,11 @@ class BaseSite(ABC):
         if shutdown_timeout is not None:
             runner.shutdown_timeout = shutdown_timeout
         self._runner = runner
-        self._factory = runner.server
+        self._factory: Callable[[], asyncio.Protocol] = runner.server
         self._ssl_context = ssl_context
+        if ssl_context is not None and runner.server.slots.protocols:
+            offer_protocols(ssl_context, runner.server.slots.protocols)
+            self._factory = runner.server.negotiate
         self._backlog = backlog
         self._listeners: list[tuple[socket.socket, asyncio.Server]] = []
         self._addresses: list[Any] = []
@@ -299,7 +306,7 @@ class BaseSite(ABC):
 
         Raises:
             RuntimeError: it was started already.
-            OSError: the address can't be listened on; the error names it.
+            ListenError: the address can't be listened on, an OSError; the error names it.
         """
         if self in self._runner.sites:
             raise RuntimeError(f"{self.name} is started already in {self._runner!r}")
@@ -318,6 +325,9 @@ class BaseSite(ABC):
         loop = asyncio.get_running_loop()
         for sock in sockets:
             sock.setblocking(False)
+            if sock.family in _INTERNET:
+                # Connections take it over. asyncio sets it only where the listening socket was made with a protocol.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             server = await loop.create_server(self._factory, sock=sock, ssl=self._ssl_context, backlog=self._backlog)
             self._listeners.append((sock, server))
             self._addresses.append(sock.getsockname())
@@ -409,7 +419,11 @@ class TCPSite(BaseSite):
 
     async def _open_sockets(self) -> list[socket.socket]:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        host = self._host or None
+        try:
+            found = await loop.getaddrinfo(host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except OSError as error:
+            raise ListenError(error.errno, f"can't listen on host {self._host!r}: {error.strerror}") from error
         places = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
         options = _socket_options(self._reuse_address, self._reuse_port)
         # A port that is free on the first address may be taken on the next one.
@@ -646,7 +660,7 @@ def _bind(sock: socket.socket, address: Any) -> None:
         sock.bind(address)
     except OSError as error:
         sock.close()
-        raise OSError(error.errno, f"can't listen on {address!r}: {error.strerror}") from error
+        raise ListenError(error.errno, f"can't listen on {address!r}: {error.strerror}") from error
 
 
 def _remove_stale_socket(path: str) -> None:

@@ -12,13 +12,14 @@ from .access_logger import DEFAULT_FORMAT, AccessLogger
 from .connection import Connection, Service, can_start_eagerly
 from .fields import format_http_date
 from .limits import CLIENT_MAX_FIELDS, CLIENT_MAX_SIZE, DEFAULT_DEADLINES, DEFAULT_LIMITS, READ_BUFFER_BYTES
+from .negotiation import Negotiation
 from .pipeline import Slots
 from .request import BaseRequest, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .abc import AbstractAccessLogger, Handler
+    from .abc import AbstractAccessLogger, Handler, NegotiatedConnection
     from .app import Application
     from .limits import Deadlines, Limits
 
@@ -110,7 +111,7 @@ class Server(Service):
         self.automatic_fields = b""
         self.is_stopping = False
         self._is_stopped = False
-        self._connections: set[Connection] = set()
+        self._connections: set[Connection | NegotiatedConnection] = set()
         self.stalled: set[Connection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -131,19 +132,26 @@ class Server(Service):
 
     def __call__(self) -> Connection:
         """Make the connection of one peer."""
-        loop = self._loop
-        if loop is None:
-            loop = self._loop = asyncio.get_running_loop()
-            self.starts_eagerly = can_start_eagerly(loop)
-            self._tick()
-        return Connection(self, loop)
+        return Connection(self, self._loop or self._start_clock())
+
+    def negotiate(self) -> Negotiation:
+        """Make what takes a TLS peer, and gives it to the protocol that it has chosen; a protocol factory too."""
+        if self._loop is None:
+            self._start_clock()
+        return Negotiation(self)
+
+    def _start_clock(self) -> asyncio.AbstractEventLoop:
+        loop = self._loop = asyncio.get_running_loop()
+        self.starts_eagerly = can_start_eagerly(loop)
+        self._tick()
+        return loop
 
     @property
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[Connection | NegotiatedConnection]:
         """The open connections."""
         return list(self._connections)
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Connection | NegotiatedConnection) -> None:
         """Take a connection that has been made."""
         self._connections.add(connection)
         if self._timer is None:
@@ -151,10 +159,11 @@ class Server(Service):
         if self._is_stopped:  # its TLS handshake has outlasted the server
             connection.abort()
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: Connection | NegotiatedConnection) -> None:
         """Forget a connection that has been lost."""
         self._connections.discard(connection)
-        self.stalled.discard(connection)
+        if isinstance(connection, Connection):
+            self.stalled.discard(connection)
         if not self._connections:
             self._emptied.set()
 
@@ -185,7 +194,7 @@ class Server(Service):
         """
         self.pre_shutdown()
         end = float("inf") if timeout is None else time.monotonic() + timeout
-        idle_since: dict[Connection, float] = {}
+        idle_since: dict[Connection | NegotiatedConnection, float] = {}
         while not await self._wait_until_empty(STOP_STEP_SECONDS):
             now = time.monotonic()
             if now >= end:
@@ -197,7 +206,7 @@ class Server(Service):
             self._timer.cancel()
             self._timer = None
 
-    def _close_idle(self, idle_since: dict[Connection, float], now: float) -> None:
+    def _close_idle(self, idle_since: dict[Connection | NegotiatedConnection, float], now: float) -> None:
         """Close what has been idle for the grace; an answer may end at any time of a stop, and be kept alive."""
         for connection in self.connections:
             if not connection.is_idle:

@@ -79,7 +79,7 @@ def run_app(
 
     Raises:
         TypeError: an argument that the server doesn't know.
-        OSError: an address can't be listened on.
+        ListenError: an address can't be listened on; an OSError.
         Exception: whatever the application raises at its start or clean-up.
     """
     runner_arguments = {
@@ -106,7 +106,7 @@ def run_app(
     with asyncio.Runner(loop_factory=lambda: loop or asyncio.new_event_loop()) as host_runner:
         own_loop = host_runner.get_loop()
         if own_loop.get_debug() and access_log is not None:
-            _show_access_log(access_log)
+            show_access_log(access_log)
         serving = own_loop.create_task(_serve(app, runner_arguments, make_sites, print), name="corelet.run_app")
         _run_to_the_end(own_loop, serving)
 
@@ -149,7 +149,8 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, serving: asyncio.Task[None]
         serving.exception()
 
 
-def _show_access_log(logger: logging.Logger) -> None:
+def show_access_log(logger: logging.Logger) -> None:
+    """Have the access log written: to standard error, unless it has a handler."""
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.DEBUG)
     if not logger.hasHandlers():

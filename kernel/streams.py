@@ -10,6 +10,8 @@ The connection feeds, one coroutine reads. The rules:
 - An exception ends the stream at once: what was not read is dropped, and whoever reads gets the exception.
 - A reader that is cancelled loses nothing: what it had gathered is there for the next one.
 
+Coded content is read through a second reader around the first, which decodes no more than is asked for.
+
 Queues of messages, for parts that hand on whole objects instead of bytes, are at the end.
 """
 
@@ -22,7 +24,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
-from .abc import ReadingControl
+from .abc import ContentCoding, ReadingControl
+from .errors import ContentDecodingError, DecodedSizeError
 from .limits import READ_BUFFER_BYTES
 
 _T = TypeVar("_T")
@@ -31,8 +34,13 @@ logger: Final = logging.getLogger("corelet.streams")
 
 #: A piece smaller than this joins the piece before it, so that many small ones cost no more than their bytes.
 _SMALL_PIECE_BYTES: Final = 512
-#: A joined piece takes no more when it is this long.
+#: A joined piece takes no more when it is this long, and a piece as long as that is never copied to be joined.
 _JOINED_PIECE_BYTES: Final = 65_536
+#: Coded bytes that are decoded in one step, and content that one step gives: about a millisecond's work.
+_CODED_STEP_BYTES: Final = 16_384
+_DECODED_STEP_BYTES: Final = 131_072
+#: Content that may come of any few coded bytes before their ratio counts: small bodies do no harm.
+RATIO_FLOOR_BYTES: Final = 1_048_576
 
 
 class EofStream(Exception):  # noqa: N818  # the field's name for it
@@ -318,11 +326,14 @@ class StreamReader:
         return self._take(n)
 
     async def readany(self) -> bytes:
-        """Read what has come, waiting if nothing has; empty at the end. Raises as :meth:`read`."""
+        """Read what has come, waiting if nothing has; empty at the end. Raises as :meth:`read`.
+
+        Small pieces come joined; one of 64 KiB or more comes as it was received, for the price of no copy.
+        """
         self._check_readable("readany")
         while not self._size and not self._is_eof:
             await self._wait(1)
-        return self._take_all()
+        return self._take_ready()
 
     async def readexactly(self, n: int) -> bytes:
         """Read ``n`` bytes, waiting for all of them.
@@ -397,7 +408,7 @@ class StreamReader:
                 if end == taken:
                     return b"", True
             if self._size or self._is_eof:
-                return self._take_all(), False
+                return self._take_ready(), False
             await self._wait(1)
 
     def read_nowait(self, n: int = -1) -> bytes:
@@ -463,6 +474,12 @@ class StreamReader:
         if self._is_paused and self._size < self._low_water:
             self._resume()
 
+    def _take_ready(self) -> bytes:
+        """Take what can be had without copying large pieces."""
+        buffer = self._buffer
+        first = len(buffer[0]) - self._offset if buffer else 0
+        return self._take(first) if first >= _JOINED_PIECE_BYTES else self._take_all()
+
     def _take_all(self) -> bytes:
         buffer = self._buffer
         if not buffer:
@@ -527,6 +544,109 @@ class StreamReader:
             buffer[0] = buffer[0][self._offset :]
             self._offset = 0
         buffer.appendleft(bytes(data))
+
+
+class DecodedStreamReader(StreamReader):
+    """Read a body whose content is coded: a reader around its reader, which decodes as much as is asked for.
+
+    Nothing is decoded ahead, so that a body which nobody reads costs nothing, and one that a peer has made to
+    swell stays as small in memory as it came. Decoding goes in steps that give the loop its turn. Codings that were
+    applied one after the other are undone by one reader around the other. Source: RFC 9110 section 8.4.
+
+    Args:
+        source: the coded body.
+        coding: what it is coded by.
+        max_bytes: content that is given before the stream ends in an error; 0 for no limit.
+        max_ratio: bytes of content for each coded byte before the stream ends in an error; 0 for no limit. Bodies
+            of up to ``RATIO_FLOOR_BYTES`` may have any ratio.
+        make_error: makes what is raised to whoever reads, of a :class:`~corelet.ContentDecodingError`.
+    """
+
+    __slots__ = ("_decoder", "_make_error", "_max_bytes", "_max_ratio", "_source")
+
+    def __init__(
+        self,
+        source: StreamReader,
+        coding: ContentCoding,
+        *,
+        max_bytes: int = 0,
+        max_ratio: int = 0,
+        make_error: Callable[[ContentDecodingError], Exception] = lambda error: error,
+    ) -> None:
+        super().__init__(None, source.get_read_buffer_limits()[0])
+        self._source = source
+        self._decoder = coding.make_decoder(_DECODED_STEP_BYTES)
+        self._max_bytes = max_bytes
+        self._max_ratio = max_ratio
+        self._make_error = make_error
+        self.total_compressed_bytes = 0
+
+    def exception(self) -> BaseException | None:
+        """Get the exception that ended the stream, or the one that it reads from."""
+        return self._source.exception() if self._exception is None else self._exception
+
+    def on_eof(self, callback: Callable[[], None]) -> None:
+        """Call back when the whole coded body was fed; see :meth:`StreamReader.on_eof`."""
+        self._source.on_eof(callback)
+
+    async def wait_eof(self) -> None:
+        """Wait until the whole coded body was fed; see :meth:`StreamReader.wait_eof`."""
+        await self._source.wait_eof()
+
+    def read_nowait(self, n: int = -1) -> bytes:
+        """Decode what has come, and read at most ``n`` bytes, without waiting; see :meth:`StreamReader.read_nowait`."""
+        self._check_readable("read_nowait")
+        while not self._size and not self._is_eof:
+            data = b"" if self._decoder.has_more else self._source.read_nowait(_CODED_STEP_BYTES)
+            if not data and not self._decoder.has_more and not self._source.at_eof():
+                break
+            self._decode(data)
+        return super().read_nowait(n)
+
+    async def _wait(self, wanted: int) -> None:
+        """Decode one step, waiting for the source; the stream's waiter says that a coroutine is at it."""
+        if self._exception is not None:
+            raise self._exception
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            if self.total_compressed_bytes and (self._decoder.has_more or not self._source.at_eof()):
+                await asyncio.sleep(0)
+            self._decode(b"" if self._decoder.has_more else await self._read_source())
+        finally:
+            self._waiter = None
+
+    async def _read_source(self) -> bytes:
+        try:
+            return await self._source.read(_CODED_STEP_BYTES)
+        except Exception as exc:
+            self.set_exception(exc)
+            raise
+
+    def _decode(self, data: bytes) -> None:
+        """Decode what the source gave; nothing means its end, unless the decoder has more."""
+        decoder = self._decoder
+        try:
+            if data or decoder.has_more:
+                self.total_compressed_bytes = (self.total_compressed_bytes or 0) + len(data)
+                self.feed_data(decoder.decode(data))
+                self._check_size()
+            else:
+                decoder.finish()
+                self.feed_eof()
+        except ContentDecodingError as exc:
+            error = self._make_error(exc)
+            self.set_exception(error, exc)
+            raise error from exc
+
+    def _check_size(self) -> None:
+        size = self.total_bytes
+        if self._max_bytes and size > self._max_bytes:
+            message = f"the body has {size:,} bytes or more when it is decoded, limit {self._max_bytes:,}"
+            raise DecodedSizeError(message, size, self._max_bytes)
+        limit = max(RATIO_FLOOR_BYTES, (self.total_compressed_bytes or 0) * self._max_ratio)
+        if self._max_ratio and size > limit:
+            message = f"the body swells more than {self._max_ratio:,} times when it is decoded, to {size:,} bytes"
+            raise DecodedSizeError(message, size, limit)
 
 
 class EmptyStreamReader(StreamReader):

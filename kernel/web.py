@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 from .facade import make_dir, make_getattr
 
 if TYPE_CHECKING:
+    from corelet_compression import compressed as compressed
+    from corelet_compression import compression_middleware as compression_middleware
+    from corelet_compression import decompression_middleware as decompression_middleware
+    from corelet_compression import uncompressed as uncompressed
     from corelet_multipart import MULTIPART_LIMITS as MULTIPART_LIMITS
     from corelet_multipart import FileField as FileField
     from corelet_multipart import MultipartLimits as MultipartLimits
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
     from corelet_static import StaticDef as StaticDef
     from corelet_static import StaticResource as StaticResource
     from corelet_static import static as static
+    from corelet_subapps import MatchedSubAppResource as MatchedSubAppResource
+    from corelet_subapps import PrefixedSubAppResource as PrefixedSubAppResource
 
     from .abc import Handler as Handler
     from .abc import Middleware as Middleware

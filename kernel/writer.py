@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 from .abc import FILE_PIECE_BYTES, AbstractConnection, AbstractStreamWriter
 from .errors import LocalProtocolError
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
 
     from multidict import CIMultiDict
 
-    from .abc import Channel
+    from .abc import AbstractEncoder, Channel
 
 #: Up to here pieces are joined into one buffer: a copy is cheaper than another write.
 JOIN_BYTES: Final = 65_536
+#: From here parts are coded in another thread: 64 KiB take about a millisecond, that long the loop may wait.
+THREAD_BYTES: Final = 65_536
 
 
 class BodyWriter(AbstractStreamWriter):
@@ -27,7 +30,8 @@ class BodyWriter(AbstractStreamWriter):
         length: bytes that the body has by its Content-Length; None when unknown.
         chunked: frame by the chunked coding. Source: RFC 9112 section 7.1.
         discard: take the body and send none of it: an answer to HEAD, or a 204 or 304. Source: RFC 9112 section 6.3.
-        encoder: codes the content before it is framed; see :class:`corelet.abc.ContentCoding`.
+        encoder: codes the content before it is framed. Each write is flushed, so that the peer can decode at once what
+            it got: events stay live. Large parts are coded in the loop's default executor.
     """
 
     length: int | None
@@ -39,12 +43,14 @@ class BodyWriter(AbstractStreamWriter):
         length: int | None = None,
         chunked: bool = False,
         discard: bool = False,
-        encoder: Any = None,
+        encoder: AbstractEncoder | None = None,
     ) -> None:
         self._channel = channel
         self._chunked = chunked
         self._discard = discard
         self._encoder = encoder
+        self._encoder_lock = None if encoder is None else asyncio.Lock()
+        self._is_torn = False
         self._is_ended = False
         self.length = length
         self.buffer_size = 0
@@ -71,9 +77,13 @@ class BodyWriter(AbstractStreamWriter):
         Raises:
             LocalProtocolError: the body would be longer than its Content-Length.
             ConnectionResetError: the peer has gone.
-            RuntimeError: the body has ended already.
+            RuntimeError: the body has ended already, or a part of it is lost since its write was cancelled.
         """
-        self._send(chunk)
+        data = self._count(chunk)
+        if data and self._encoder is not None:
+            await self._code(data, self._encoder, is_last=False)
+        else:
+            self._hand_over_content(data)
         if self._channel.is_writing_paused:
             await self._channel.drain()
 
@@ -85,12 +95,16 @@ class BodyWriter(AbstractStreamWriter):
         """
         if self._is_ended:
             return
-        if chunk:
-            self._send(chunk)
+        data = self._count(chunk)
         if self.is_short:
+            self._hand_over_content(data)
             raise LocalProtocolError(f"the body ended {self.length} bytes before its Content-Length")
-        if not self._discard:
-            self._end_body()
+        if self._encoder is not None and not self._discard:
+            await self._code(data, self._encoder, is_last=True)
+        else:
+            self._hand_over_content(data)
+        if self._chunked and not self._discard:
+            self._hand_over((LAST_CHUNK,))
         self._is_ended = True
         if self._channel.is_writing_paused:
             await self._channel.drain()
@@ -137,7 +151,8 @@ class BodyWriter(AbstractStreamWriter):
         """Frame the body by the chunked coding; call it before the first write."""
         self._chunked = True
 
-    def _send(self, chunk: bytes | bytearray | memoryview) -> None:
+    def _count(self, chunk: bytes | bytearray | memoryview) -> bytes:
+        """Take note of a part of the content; what of it is to be sent."""
         if self._is_ended:
             raise RuntimeError("the body has ended: write() was called after write_eof()")
         # A buffer that its owner may change later is copied: the transport may keep it for a while.
@@ -147,23 +162,27 @@ class BodyWriter(AbstractStreamWriter):
             self._check_length(size)
             self.length -= size
         self.buffer_size += size
-        if self._discard or not size:
-            return
-        if self._encoder is not None:
-            data = self._encoder.encode(data)
-        self._hand_over_content(data)
+        return b"" if self._discard else data
+
+    async def _code(self, data: bytes, encoder: AbstractEncoder, *, is_last: bool) -> None:
+        """Code a part and hand it over; parts written at the same time by several tasks follow each other."""
+        assert self._encoder_lock is not None
+        async with self._encoder_lock:
+            if self._is_torn:
+                raise RuntimeError("a write() was cancelled while its data was coded: the body can't go on")
+            if len(data) < THREAD_BYTES:
+                coded = _encode(encoder, data, is_last)
+            else:
+                self._is_torn = True
+                coded = await asyncio.get_running_loop().run_in_executor(None, _encode, encoder, data, is_last)
+                self._is_torn = False
+            self._hand_over_content(coded)
 
     def _hand_over_content(self, data: bytes) -> None:
         size = len(data)
         if not size:
             return
         self._hand_over((make_chunk_line(size), data, b"\r\n") if self._chunked else (data,))
-
-    def _end_body(self) -> None:
-        if self._encoder is not None:
-            self._hand_over_content(self._encoder.finish())
-        if self._chunked:
-            self._hand_over((LAST_CHUNK,))
 
     def _hand_over(self, pieces: tuple[bytes, ...]) -> None:
         size = sum(map(len, pieces))
@@ -174,3 +193,8 @@ class BodyWriter(AbstractStreamWriter):
             self._channel.send(b"".join(pieces))
         else:
             self._channel.send_pieces(pieces)
+
+
+def _encode(encoder: AbstractEncoder, data: bytes, is_last: bool) -> bytes:
+    coded = encoder.encode(data)
+    return coded + (encoder.finish() if is_last else encoder.flush())

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import hypothesis
 import pytest
 from yarl import URL
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from corelet.app import Application
     from corelet.runner import BaseRunner
     from corelet.server import Server
+
+# On a busy machine a single example may take any time; what may not grow is counted by tests of its own.
+hypothesis.settings.register_profile("corelet", deadline=None)
+hypothesis.settings.load_profile("corelet")
 
 LOOP = os.environ.get("CORELET_TEST_LOOP", "asyncio")
 #: How long what a test has closed may take to be gone, in seconds.

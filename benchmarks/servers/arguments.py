@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 #: Applications that a server can be: each is measured in a process of its own, so that none slows another.
-SHAPES: Final = ("plain", "middlewares", "routes", "nested-routes")
+SHAPES: Final = ("plain", "middlewares", "subapp", "routes", "nested-routes")
 #: Dynamic routes in the shapes ``routes`` (``/r0/{id}``) and ``nested-routes`` (``/{tenant}/r0/{id}``).
 ROUTES: Final = 2000
 HELLO: Final = "Hello, World!"

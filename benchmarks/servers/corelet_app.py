@@ -70,11 +70,22 @@ async def stamp(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
+def make_sub() -> web.Application:
+    sub = web.Application(middlewares=[find_user, stamp])
+    sub.router.add_get("/user", show_user)
+    sub.router.add_get("/users/{id}", show_user)
+    return sub
+
+
 def make_app(shape: str) -> web.Application:
     """Make the application of a shape."""
     if shape == "middlewares":
         app = web.Application(middlewares=[find_user, stamp])
         app.router.add_get("/", show_user)
+        return app
+    if shape == "subapp":
+        app = web.Application()
+        app.add_subapp("/sub", make_sub())
         return app
     app = web.Application(client_max_size=2**40)
     if shape == "plain":

@@ -420,6 +420,27 @@ async def test_mounted_applications_live_with_the_outer_one() -> None:
     ]
 
 
+def test_an_application_is_looked_at_before_plugins_mount_it() -> None:
+    outer, (inner, _) = make_nested(Journal())
+    for mount in (outer.add_subapp, outer.add_domain):
+        where = "/again" if mount == outer.add_subapp else "again"
+        with pytest.raises(ValueError, match="is mounted already"):
+            mount(where, inner)
+        with pytest.raises(ValueError, match="inside itself"):
+            mount(where, outer)
+        with pytest.raises(TypeError, match="takes an Application, got None"):
+            mount(where, None)  # type: ignore[arg-type]  # the mistake
+        with pytest.raises(TypeError, match=r"like .*, got 5"):
+            mount(5, make_app())  # type: ignore[arg-type]  # the mistake
+        with pytest.raises(ValueError, match=r"is no (prefix|domain)"):
+            mount("", make_app())
+        with pytest.raises(ValueError, match=r"is no (prefix|domain)"):
+            mount("prefix" if where == "/again" else "/domain", make_app())
+    assert len(outer.subapps) == 2
+    assert inner.is_mounted
+    assert not outer.is_mounted
+
+
 async def test_mounted_applications_freeze_with_the_outer_one() -> None:
     outer, inners = make_nested(Journal())
     outer.freeze()

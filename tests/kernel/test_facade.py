@@ -29,8 +29,6 @@ NOT_WANTED: Final = {
     "GunicornWebWorker": "a part of another server program; a plugin's matter",
     "streamer": "deprecated there; an async generator as a body does it",
     "web.RequestHandler": "serves the insides: nobody makes a connection by hand",
-    "abc.AbstractCookieJar": "a port of the client; comes with it",
-    "abc.AbstractResolver": "a port of the client; comes with it",
 }
 
 

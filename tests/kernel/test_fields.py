@@ -19,6 +19,7 @@ from corelet.fields import (
     ETAG_ANY,
     ETag,
     TooManyFieldsError,
+    choose_coding,
     format_content_disposition,
     format_etag,
     format_http_date,
@@ -433,6 +434,45 @@ def test_qualities_are_read_and_sorted(value: str, expected: list[tuple[str, flo
 @pytest.mark.parametrize("quality", ["2", "-1", "x", ".", "1e0", "nan", "inf", "0_1", "\u0661", "0.5.5"])
 def test_an_element_with_a_malformed_quality_is_left_out(quality: str) -> None:
     assert parse_quality_list(f"a;q={quality}, b;q=0.5") == [("b", 0.5)]
+
+
+OFFERED = ("zstd", "br", "gzip", "identity")
+CHOICES: dict[str | None, str | None] = {
+    None: "identity",
+    "": "identity",
+    "gzip": "gzip",
+    "GZIP": "gzip",
+    "x-gzip": "gzip",
+    "gzip, br": "br",
+    "gzip;q=1.0, br;q=0.9": "gzip",
+    "gzip;q=0": "identity",
+    "gzip;q=0.001": "gzip",
+    "deflate": "identity",
+    "*": "zstd",
+    "*;q=0.1, gzip;q=0.2": "gzip",
+    "zstd;q=0, *": "br",
+    "*;q=0": None,
+    "*;q=0, identity;q=0.1": "identity",
+    "identity;q=0": None,
+    "identity;q=0, gzip;q=0.1": "gzip",
+    "gzip;q=0.5, identity;q=0.6": "identity",
+    "gzip;q=0.5, identity;q=0.5": "gzip",
+    "gzip;q=x": "identity",
+    ",,;;=,": "identity",
+    "deflate, " * 100 + "gzip": "gzip",
+}
+
+
+@pytest.mark.parametrize("accept", CHOICES)
+def test_the_coding_that_a_peer_likes_best_is_chosen(accept: str | None) -> None:
+    assert choose_coding(accept, OFFERED) == CHOICES[accept]
+
+
+def test_of_codings_without_identity_none_may_be_chosen() -> None:
+    assert choose_coding("deflate", ("gzip",)) is None
+    assert choose_coding(None, ("gzip",)) is None
+    assert choose_coding("gzip", ()) is None
+    assert choose_coding("gzip", ("identity",)) == "identity"
 
 
 # Forms

@@ -590,7 +590,7 @@ class Reverse(ContentCoding):
 
     name = "reverse"
 
-    def make_encoder(self) -> Any:
+    def make_encoder(self, level: int | None = None) -> Any:
         class Encoder:
             def __init__(self) -> None:
                 self.data = b""
@@ -599,13 +599,16 @@ class Reverse(ContentCoding):
                 self.data += data
                 return b""
 
+            def flush(self) -> bytes:
+                return b""
+
             def finish(self) -> bytes:
                 return self.data[::-1]
 
         return Encoder()
 
     def make_decoder(self, max_bytes: int) -> Any:
-        return self.make_encoder()
+        raise NotImplementedError
 
 
 async def test_a_coding_of_a_plugin_codes_answers_and_is_asked_for_once(serve: Serve, connect: Connect) -> None:

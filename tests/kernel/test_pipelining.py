@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from corelet.connection import CORK_BYTES
 from corelet.limits import Deadlines
 from corelet.response import Response, StreamResponse
 from tests.conftest import Connect, Serve, Served
@@ -66,34 +67,77 @@ async def test_no_handler_runs_before_the_one_before_it_has_answered(serve: Serv
     assert [answer.text for answer in await client.read_answers(20)] == [f"/{number}" for number in range(20)]
 
 
+def note_writes(connection: Any, writes: list[int]) -> None:
+    """Have the connection's writes noted, each by its size."""
+    transport = connection.transport
+
+    class Noting:
+        def write(self, data: bytes) -> None:
+            writes.append(len(data))
+            transport.write(data)
+
+        def writelines(self, pieces: list[bytes]) -> None:
+            writes.append(sum(map(len, pieces)))
+            transport.writelines(pieces)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(transport, name)
+
+    connection._transport = Noting()
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="each handler is a task of its own turn before 3.12")
 async def test_sixteen_requests_in_one_write_are_answered_in_few(serve: Serve, connect: Connect) -> None:
     writes: list[int] = []
+    watched: set[Any] = set()
 
     async def handler(request: Any) -> Response:
-        connection = request.connection
-        if connection not in watched:
-            watched.add(connection)
-            send = connection.transport.write
-
-            class Counting:
-                def write(self, data: bytes) -> None:
-                    writes.append(len(data))
-                    send(data)
-
-                def __getattr__(self, name: str) -> Any:
-                    return getattr(transport, name)
-
-            transport = connection.transport
-            connection._transport = Counting()
+        if request.connection not in watched:
+            watched.add(request.connection)
+            note_writes(request.connection, writes)
         return Response(text=request.path)
 
-    watched: set[Any] = set()
     client = await connect(await serve(handler))
     for _ in range(3):
         await client.send("".join(get(f"/{number}") for number in range(16)))
         assert [answer.text for answer in await client.read_answers(16)] == [f"/{number}" for number in range(16)]
     assert len(writes) <= 2 * 3
+
+
+@pytest.mark.parametrize("size", [10, 1000, 100_000])
+async def test_what_is_written_without_a_wait_leaves_in_few_writes(serve: Serve, connect: Connect, size: int) -> None:
+    writes: list[int] = []
+
+    async def handler(request: Any) -> StreamResponse:
+        note_writes(request.connection, writes)
+        response = StreamResponse()
+        await response.prepare(request)
+        for _ in range(8):
+            await response.write(b"x" * size)
+        return response
+
+    client = await connect(await serve(handler))
+    await client.send(get("/"))
+    assert (await client.read_answer()).body == b"x" * 8 * size
+    assert len(writes) <= 2 + 8 * size // CORK_BYTES
+
+
+async def test_what_a_handler_writes_leaves_when_it_waits(serve: Serve, connect: Connect) -> None:
+    is_read = asyncio.Event()
+
+    async def handler(request: Any) -> StreamResponse:
+        response = StreamResponse()
+        await response.prepare(request)
+        await response.write(b"first")
+        await is_read.wait()
+        await response.write(b"last")
+        return response
+
+    client = await connect(await serve(handler))
+    await client.send(get("/"))
+    assert (await client.read_until_quiet()).endswith(b"5\r\nfirst\r\n")
+    is_read.set()
+    assert (await client.read_until_quiet()) == b"4\r\nlast\r\n0\r\n\r\n"
 
 
 async def test_requests_with_bodies_may_be_sent_at_once(serve: Serve, connect: Connect) -> None:

@@ -22,6 +22,7 @@ import pytest
 
 from corelet import hookimpl, web
 from corelet.abc import ContentCoding
+from corelet.connection import CORK_BYTES
 from corelet.errors import MissingPluginError
 from corelet.fields import ETag
 from corelet.keys import ResponseKey
@@ -1233,7 +1234,8 @@ class _Upper(ContentCoding):
     def __init__(self, name: str = "upper") -> None:
         self.name = name
 
-    def make_encoder(self) -> Any:
+    def make_encoder(self, level: int | None = None) -> Any:
+        self.level = level
         return self
 
     def make_decoder(self, max_bytes: int) -> Any:
@@ -1241,6 +1243,9 @@ class _Upper(ContentCoding):
 
     def encode(self, data: bytes) -> bytes:
         return b"" if data == b"hold" else data.upper()
+
+    def flush(self) -> bytes:
+        return b"~"
 
     def finish(self) -> bytes:
         return b"!"
@@ -1300,13 +1305,13 @@ async def test_forced_coding_asks_no_peer(ask_app: Ask, force: Any, coding: str 
 
 
 async def test_forced_coding_that_nobody_has_is_a_500(ask_app: Ask, expect_error_log: Errors) -> None:
-    answer = await ask_app(lambda: _compressed(web.Response(), "br"), plugins=[_Codings()])
+    answer = await ask_app(lambda: _compressed(web.Response(text="abc"), "br"), plugins=[_Codings()])
 
     assert answer.status == 500
     assert "'br', known: upper, gzip" in _said(expect_error_log)
 
 
-async def test_coded_stream_leaves_out_what_the_encoder_holds_back(ask_app: Ask) -> None:
+async def test_coded_stream_is_flushed_with_each_write(ask_app: Ask) -> None:
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse()
         response.content_length = 7
@@ -1317,14 +1322,139 @@ async def test_coded_stream_leaves_out_what_the_encoder_holds_back(ask_app: Ask)
         return response
 
     answer = await ask_app(handler, plugins=[_Codings()])
+    assert (answer.body, answer.field("content-length")) == (b"ABC~~!", None)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"body": b"a", "headers": {"Content-Encoding": "br"}}, {"status": 204}, {"body": b""}, {}]
+)
+async def test_coded_body_or_none_is_not_coded(ask_app: Ask, arguments: dict[str, Any]) -> None:
+    answer = await ask_app(lambda: _compressed(web.Response(**arguments), "upper"), plugins=[_Codings()])
+
+    assert answer.field("content-encoding") == arguments.get("headers", {}).get("Content-Encoding")
+
+
+async def _do_nothing(request: Any, response: Any) -> None:
+    """Be there, so that answers are sent step by step."""
+
+
+@pytest.mark.parametrize("hooks", [(), (_do_nothing,)])
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_small_coded_body_has_its_length(ask_app: Ask, hooks: tuple[Any, ...], method: bytes) -> None:
+    data = method + b" / HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = await ask_app(
+        lambda: _compressed(web.Response(text="abc"), "upper"), *hooks, data=data, plugins=[_Codings()]
+    )
+
+    assert (answer.field("content-length"), answer.field("transfer-encoding")) == ("4", None)
+    assert answer.body == (b"ABC!" if method == b"GET" else b"")
+
+
+async def test_small_coded_body_may_be_chunked(ask_app: Ask) -> None:
+    def make() -> web.Response:
+        response = _compressed(web.Response(text="abc"), "upper")
+        response.enable_chunked_encoding()
+        return response
+
+    answer = await ask_app(make, plugins=[_Codings()])
     assert (answer.body, answer.field("content-length")) == (b"ABC!", None)
 
 
-@pytest.mark.parametrize("arguments", [{"headers": {"Content-Encoding": "br"}}, {"status": 204}])
-async def test_coded_body_or_none_is_not_coded(ask_app: Ask, arguments: dict[str, Any]) -> None:
-    answer = await ask_app(lambda: _compressed(web.Response(body=b"", **arguments), "upper"), plugins=[_Codings()])
+async def test_large_coded_body_goes_out_as_it_is_made(ask_app: Ask) -> None:
+    answer = await ask_app(lambda: _compressed(web.Response(body=b"x" * 3_000_000), "upper"), plugins=[_Codings()])
 
-    assert answer.field("content-encoding") == arguments.get("headers", {}).get("Content-Encoding")
+    assert answer.field("content-length") is None
+    assert answer.body.replace(b"~", b"") == b"X" * 3_000_000 + b"!"
+
+
+async def test_what_is_coded_has_a_weak_tag_and_no_ranges(ask_app: Ask) -> None:
+    def make(tag: str) -> web.Response:
+        return _compressed(web.Response(text="abc", headers={"ETag": tag, "Accept-Ranges": "bytes"}), "upper")
+
+    strong, weak = [await ask_app(lambda tag=tag: make(tag), plugins=[_Codings()]) for tag in ('"a"', 'W/"a"')]
+    assert strong.field("etag") == weak.field("etag") == 'W/"a"'
+    assert strong.field("accept-ranges") is None
+
+
+async def test_coding_of_ones_own_is_taken_with_its_level(ask_app: Ask) -> None:
+    coding = _Upper("own")
+
+    def make() -> web.Response:
+        response = web.Response(text="abc")
+        response.enable_compression(coding, level=7)
+        return response
+
+    answer = await ask_app(make)
+    assert (answer.body, answer.field("content-encoding"), coding.level) == (b"ABC!", "own", 7)
+
+
+async def test_access_log_counts_what_was_sent_of_a_coded_body(ask_app: Ask) -> None:
+    made: list[web.Response] = []
+
+    def make() -> web.Response:
+        made.append(_compressed(web.Response(text="abc"), "upper"))
+        return made[0]
+
+    assert (await ask_app(make, plugins=[_Codings()])).status == 200
+    assert made[0].body_length == 4
+
+
+# What a request's own hooks do.
+
+
+def _stamp(name: str) -> Any:
+    async def stamp(request: Any, response: Any) -> None:
+        response.headers["X-Hooks"] = response.headers.get("X-Hooks", "") + name
+
+    return stamp
+
+
+@pytest.mark.parametrize("kind", ["response", "stream", "clone", "error"])
+async def test_hooks_of_a_request_see_its_answer_before_its_head_the_last_first(ask_app: Ask, kind: str) -> None:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        request.clone().add_prepare_hook(_stamp("a"))
+        request.add_prepare_hook(_stamp("b"))
+        if kind == "error":
+            raise web.HTTPConflict(text="abc")
+        if kind == "response":
+            return web.Response(text="abc")
+        stream = web.StreamResponse()
+        await stream.prepare(request.clone() if kind == "clone" else request)
+        await stream.write_eof(b"abc")
+        return stream
+
+    answer = await ask_app(handler, _stamp("c"))
+    assert (answer.field("x-hooks"), answer.text) == ("bac", "abc")
+
+
+async def test_hooks_taken_back_are_not_called(ask_app: Ask) -> None:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        hook = _stamp("a")
+        with pytest.raises(ValueError, match="was not added"):
+            request.remove_prepare_hook(hook)
+        request.add_prepare_hook(hook)
+        request.clone().remove_prepare_hook(hook)
+        return web.Response(text="abc")
+
+    assert (await ask_app(handler)).field("x-hooks") is None
+
+
+async def test_hook_that_fails_is_a_500_and_one_that_raises_an_answer_is_that_answer(
+    ask_app: Ask, expect_error_log: Errors
+) -> None:
+    def make(error: BaseException) -> Any:
+        async def fail(request: Any, response: Any) -> None:
+            raise error
+
+        async def handler(request: web.BaseRequest) -> web.StreamResponse:
+            request.add_prepare_hook(fail)
+            return web.Response(text="abc")
+
+        return handler
+
+    assert (await ask_app(make(web.HTTPServiceUnavailable(text="later")))).status == 503
+    assert not expect_error_log
+    assert (await ask_app(make(OSError("failed")))).status == 500
 
 
 # Real peers.
@@ -1378,7 +1508,7 @@ async def test_a_084_stream_that_nobody_reads_is_held_up_after_little(size: int)
     buffered = await _read_nothing(handler)
 
     assert buffered
-    assert buffered[0] <= 65536 + 17 * size
+    assert buffered[0] <= CORK_BYTES + size
     assert sent < 20_000_000
 
 

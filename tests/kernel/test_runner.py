@@ -409,6 +409,23 @@ class TestUnixSite:
         assert await ask(sock=sock, unix=True) == "hello"
 
 
+@pytest.mark.parametrize("is_given", [False, True])
+async def test_connections_wait_for_no_acknowledgement_before_they_send(set_up, is_given):
+    async def tell(request: Any) -> Response:
+        sock = request.transport.get_extra_info("socket")
+        return Response(text=str(bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))))
+
+    runner = await set_up(make_app(tell))
+    if is_given:
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        site = SockSite(runner, sock)
+    else:
+        site = TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    assert await ask(*site.addresses[0]) == "True"
+
+
 class TestSockSite:
     async def test_serves_a_tcp_socket(self, set_up):
         sock = socket.create_server(("127.0.0.1", 0))

@@ -14,10 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corelet.abc import AbstractDecoder, ContentCoding
+from corelet.errors import ContentDecodingError, DecodedSizeError
 from corelet.streams import (
     EMPTY_PAYLOAD,
+    RATIO_FLOOR_BYTES,
     AsyncStreamIterator,
     DataQueue,
+    DecodedStreamReader,
     EmptyStreamReader,
     EofStream,
     FlowControlDataQueue,
@@ -162,6 +166,23 @@ async def test_readany_gives_all_that_is_there(stream: StreamReader) -> None:
     assert await reading == b"abcd"
     stream.feed_eof()
     assert await stream.readany() == b""
+
+
+async def test_readany_gives_a_large_piece_as_it_came(stream: StreamReader) -> None:
+    pieces = [bytes(65_536), bytes(100_000), b"small", b"too"]
+    for piece in pieces:
+        stream.feed_data(piece)
+    assert await stream.readany() is pieces[0]
+    assert await stream.readany() is pieces[1]
+    assert await stream.readany() == b"smalltoo"
+
+
+async def test_readany_gives_the_rest_of_a_large_piece(stream: StreamReader) -> None:
+    stream.feed_data(b"a" * 10 + b"b" * 65_536)
+    stream.feed_data(b"c" * 65_536)
+    assert await stream.read(10) == b"a" * 10
+    assert await stream.readany() == b"b" * 65_536
+    assert await stream.readany() == b"c" * 65_536
 
 
 async def test_a_number_of_bytes_may_span_pieces() -> None:
@@ -679,3 +700,202 @@ async def test_a_queue_stops_the_connection_while_it_holds_too_much(control: Con
     await queue.read()
     assert control.is_reading
     assert await queue.read() == "c"
+
+
+# Coded content.
+
+
+class Swelling(ContentCoding):
+    """Codes runs: a digit and a letter stand for so many thousands of the letter; ``!`` ends, ``?`` is an error."""
+
+    name = "swelling"
+
+    def make_encoder(self, level: int | None = None) -> Any:
+        raise NotImplementedError
+
+    def make_decoder(self, max_bytes: int) -> SwellingDecoder:
+        return SwellingDecoder(max_bytes)
+
+
+class SwellingDecoder(AbstractDecoder):
+    """Decodes runs, bounded as asked."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.coded = b""
+        self.left = 0
+        self.letter = b""
+        self.is_ended = False
+        self.largest = 0
+
+    @property
+    def has_more(self) -> bool:
+        return self.left > 0 or len(self.coded) > 1 or self.coded in (b"!", b"?")
+
+    def decode(self, data: bytes) -> bytes:
+        self.coded += data
+        if not self.left and self.coded[:1] == b"?":
+            raise ContentDecodingError("the content is no run")
+        if not self.left and self.coded[:1] == b"!":
+            self.is_ended, self.coded = True, b""
+            return b""
+        if not self.left and len(self.coded) > 1:
+            self.left, self.letter = int(self.coded[:1]) * 1000, self.coded[1:2]
+            self.coded = self.coded[2:]
+        size = min(self.left, self.max_bytes)
+        self.left -= size
+        self.largest = max(self.largest, size)
+        return self.letter * size
+
+    def finish(self) -> None:
+        if not self.is_ended:
+            raise ContentDecodingError("the content was cut short")
+
+
+def make_coded(*pieces: bytes, **limits: Any) -> tuple[StreamReader, DecodedStreamReader]:
+    source = StreamReader(None)
+    for piece in pieces:
+        source.feed_data(piece)
+    return source, DecodedStreamReader(source, Swelling(), **limits)
+
+
+async def test_coded_content_is_decoded_as_it_is_read() -> None:
+    source, reader = make_coded(b"1a2b", b"1c!")
+    source.feed_eof()
+    assert await reader.read(500) == b"a" * 500
+    assert await reader.readexactly(600) == b"a" * 500 + b"b" * 100
+    assert not reader.at_eof()
+    assert await reader.read() == b"b" * 1900 + b"c" * 1000
+    assert reader.at_eof()
+    assert (reader.total_bytes, reader.total_raw_bytes) == (4000, 7)
+    assert await reader.read() == await reader.readany() == b""
+
+
+@pytest.mark.parametrize("way", ["iter_any", "iter_chunks", "readuntil", "read_nowait"])
+async def test_each_way_of_reading_decodes(way: str) -> None:
+    source, reader = make_coded(b"1a1\n!")
+    source.feed_eof()
+    if way == "iter_any":
+        read = b"".join([piece async for piece in reader.iter_any()])
+    elif way == "iter_chunks":
+        read = b"".join([piece async for piece, _ in reader.iter_chunks()])
+    elif way == "readuntil":
+        read = await reader.readuntil(max_size=2000) + await reader.read()
+    else:
+        read = reader.read_nowait(1500) + reader.read_nowait() + reader.read_nowait()
+    assert read == b"a" * 1000 + b"\n" * 1000
+
+
+async def test_nothing_is_decoded_ahead(control: Control) -> None:
+    source = StreamReader(control, LIMIT)
+    reader = DecodedStreamReader(source, Swelling())
+    source.feed_data(b"9x" * 30)
+    assert not control.is_reading
+    assert reader.total_bytes == 0
+    assert await reader.read(10) == b"x" * 10
+    assert reader.total_bytes == 9000
+
+
+async def test_what_has_not_come_is_waited_for() -> None:
+    source, reader = make_coded()
+    assert reader.read_nowait() == b""
+    reading = await start(reader.read())
+    with pytest.raises(RuntimeError, match="another coroutine already waits"):
+        await reader.readany()
+    source.feed_data(b"1a!")
+    source.feed_eof()
+    assert await reading == b"a" * 1000
+
+
+async def test_a_cancelled_reader_of_coded_content_loses_nothing() -> None:
+    source, reader = make_coded(b"1a")
+    reading = await start(reader.read())
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    source.feed_data(b"1b!")
+    source.feed_eof()
+    assert await reader.read() == b"a" * 1000 + b"b" * 1000
+
+
+async def test_the_loop_has_its_turn_while_much_is_decoded() -> None:
+    source, reader = make_coded(*[b"9x" * 10_000] * 5, b"!")
+    source.feed_eof()
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while not reader.at_eof():
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count())
+    while await reader.readany():
+        pass
+    await counting
+    assert turns > 5
+
+
+@pytest.mark.parametrize(("coded", "message"), [(b"1a?", "no run"), (b"1a", "cut short")])
+async def test_content_that_cannot_be_decoded_ends_in_the_error_that_was_asked_for(coded: bytes, message: str) -> None:
+    source, reader = make_coded(coded, make_error=lambda error: OSError(f"made of: {error}"))
+    source.feed_eof()
+    for _ in range(2):
+        with pytest.raises(OSError, match=f"made of: .*{message}") as caught:
+            await reader.read()
+        assert isinstance(caught.value.__cause__, ContentDecodingError)
+    assert reader.exception() is caught.value
+
+
+async def test_content_over_its_limit_ends_in_an_error_and_is_dropped() -> None:
+    source, reader = make_coded(b"9x" * 10, max_bytes=20_000)
+    source.feed_eof()
+    with pytest.raises(DecodedSizeError, match="limit 20,000") as caught:
+        await reader.read()
+    assert (caught.value.size, caught.value.limit) == (27_000, 20_000)
+    assert reader.total_bytes == 27_000
+
+
+async def test_content_that_swells_more_than_it_may_ends_in_an_error() -> None:
+    source, reader = make_coded(b"9x" * 500, max_ratio=1000)
+    source.feed_eof()
+    with pytest.raises(DecodedSizeError, match="more than 1,000 times") as caught:
+        await reader.read()
+    assert RATIO_FLOOR_BYTES < caught.value.size <= RATIO_FLOOR_BYTES + 9000
+
+
+async def test_a_small_body_may_swell_as_it_likes() -> None:
+    source, reader = make_coded(b"9x!", max_ratio=10)
+    source.feed_eof()
+    assert len(await reader.read()) == 9000
+
+
+async def test_what_ended_the_coded_body_ends_its_reader() -> None:
+    source, reader = make_coded(b"1a")
+    error = ConnectionError("gone")
+    assert await reader.read(1) == b"a"
+    source.set_exception(error)
+    assert reader.exception() is error
+    assert await reader.read(999) == b"a" * 999
+    with pytest.raises(ConnectionError, match="gone"):
+        await reader.read()
+
+
+async def test_the_end_of_the_coded_body_is_what_is_told() -> None:
+    source, reader = make_coded(b"1a")
+    told: list[str] = []
+    reader.on_eof(lambda: told.append("end"))
+    waiting = await start(reader.wait_eof())
+    source.feed_eof()
+    await waiting
+    assert told == ["end"]
+    assert not reader.is_eof()
+
+
+async def test_codings_are_undone_one_after_the_other() -> None:
+    source, inner = make_coded(b"1!")
+    source.feed_data(b"!")
+    source.feed_eof()
+    outer = DecodedStreamReader(inner, Swelling())
+    assert await outer.read() == b""
+    assert outer.total_raw_bytes == 1000

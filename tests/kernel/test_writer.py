@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from multidict import CIMultiDict
 
 from corelet.errors import LocalProtocolError
-from corelet.writer import JOIN_BYTES, BodyWriter
+from corelet.writer import JOIN_BYTES, THREAD_BYTES, BodyWriter
 
 
 class Sink:
@@ -149,8 +150,31 @@ class HoldingEncoder:
         self.held += data
         return b""
 
+    def flush(self) -> bytes:
+        return b""
+
     def finish(self) -> bytes:
         return self.held.upper()
+
+
+class LoudEncoder:
+    """Gives what it gets at once, in the thread that it notes; waits in it where it is told to."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def encode(self, data: bytes) -> bytes:
+        self.threads.append(threading.current_thread())
+        assert self.may_go_on.wait(10)
+        return data[:1].upper()
+
+    def flush(self) -> bytes:
+        return b"~"
+
+    def finish(self) -> bytes:
+        return b"!"
 
 
 async def test_encoder_codes_what_is_framed(sink: Sink) -> None:
@@ -160,6 +184,63 @@ async def test_encoder_codes_what_is_framed(sink: Sink) -> None:
 
     assert sink.writes == [b"3\r\nABC\r\n", b"0\r\n\r\n"]
     assert writer.buffer_size == 3
+
+
+async def test_each_write_is_flushed(sink: Sink) -> None:
+    writer = BodyWriter(sink, encoder=LoudEncoder())
+    await writer.write(b"a")
+    await writer.write(b"")
+    await writer.write(b"b")
+    await writer.write_eof(b"c")
+
+    assert sink.writes == [b"A~", b"B~", b"C!"]
+
+
+async def test_large_parts_are_coded_in_another_thread_and_small_ones_here(sink: Sink) -> None:
+    encoder = LoudEncoder()
+    writer = BodyWriter(sink, encoder=encoder)
+    await writer.write(b"a" * THREAD_BYTES)
+    await writer.write(b"b")
+    await writer.write_eof(b"c" * THREAD_BYTES)
+
+    here = threading.current_thread()
+    assert [thread is here for thread in encoder.threads] == [False, True, False]
+    assert sink.writes == [b"A~", b"B~", b"C!"]
+
+
+async def test_parallel_writes_of_coded_parts_keep_their_order(sink: Sink) -> None:
+    writer = BodyWriter(sink, encoder=LoudEncoder())
+    await asyncio.gather(*(writer.write(letter * size) for letter, size in ((b"a", THREAD_BYTES), (b"b", 1))))
+
+    assert sink.writes == [b"A~", b"B~"]
+
+
+async def test_body_whose_coding_was_cancelled_does_not_go_on(sink: Sink) -> None:
+    encoder = LoudEncoder()
+    encoder.may_go_on.clear()
+    writer = BodyWriter(sink, encoder=encoder)
+    writing = asyncio.ensure_future(writer.write(b"a" * THREAD_BYTES))
+    while not encoder.threads:  # noqa: ASYNC110 -- the thread's own event would need another thread to wait
+        await asyncio.sleep(0.001)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    encoder.may_go_on.set()
+
+    for write in (writer.write(b"b"), writer.write_eof()):
+        with pytest.raises(RuntimeError, match=r"a write\(\) was cancelled while its data was coded"):
+            await write
+    assert sink.writes == []
+
+
+async def test_discarded_body_is_not_coded(sink: Sink) -> None:
+    encoder = LoudEncoder()
+    writer = BodyWriter(sink, encoder=encoder, discard=True)
+    await writer.write(b"a")
+    await writer.write_eof(b"b")
+
+    assert sink.writes == []
+    assert encoder.threads == []
 
 
 async def test_head_can_be_written_by_hand(sink: Sink) -> None:

@@ -89,12 +89,12 @@ def test_the_readme_says_which_plugins_exist() -> None:
     assert sorted(name for name, state in table if state == "here") == PLUGINS
     planned = {name for name, state in table if state == "planned"}
     extras = set(read_pyproject(ROOT)["project"]["optional-dependencies"])
-    assert planned == extras - {*PLUGINS, "web", "all", "speedups"}
+    assert planned == extras - {*PLUGINS, "web", "all", "reload", "speedups"}
 
 
 def test_the_documented_floors_are_the_enforced_ones() -> None:
     contract = read_pyproject(ROOT)["tool"]["importlinter"]["contracts"][0]
-    enforced = [set(re.findall(r"\w+", layer)) - {"cli"} for layer in contract["layers"]]
+    enforced = [set(re.findall(r"\w+", layer)) for layer in contract["layers"]]
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \d \| (.*) \|$", page, re.MULTILINE)
     documented = [set(re.findall(r"`(\w+)`", row.partition(":")[0])) - {"__init__"} for row in rows]

@@ -71,6 +71,18 @@ async def test_the_routing_readmes_application_answers(serve: Serve, peer: aioht
         assert answer.status == 404
 
 
+async def test_the_compression_readmes_application_answers(serve: Serve, peer: aiohttp.ClientSession) -> None:
+    served = await serve(run_block_of("plugins/compression/README.md", 0).app)
+    coded = {"Accept-Encoding": "gzip"}
+    async with peer.get(served.url / "report", headers=coded) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len((await answer.json())["rows"]) == 200
+    async with peer.get(served.url / "account", headers=coded) as answer:
+        assert "Content-Encoding" not in answer.headers
+    async with peer.put(served.url / "notes", data="a note", compress="gzip") as answer:
+        assert await answer.json() == {"characters": 6}
+
+
 def test_links_to_files_lead_somewhere() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"

@@ -166,7 +166,7 @@ def look(router: UrlDispatcher, resources: list[AbstractResource], method: str, 
     return sorted(getattr(info.http_exception, "allowed_methods", ()))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(
     rules=st.lists(st.one_of(RULES, RULES, RULES, MOUNTS), max_size=8),
     asked=st.lists(st.tuples(st.sampled_from(["GET", "POST", "PUT"]), PATHS), min_size=1, max_size=8),
@@ -187,7 +187,7 @@ def test_first_registered_match_wins(rules, asked):
             assert look(router, resources, method, raw_path) == scan(rules, method, path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(rules=st.lists(RULES, max_size=8), segments=PATHS)
 def test_a_path_of_its_own_finds_each_resource(rules, segments):
     """What a resource resolves alone it resolves in a router, where nothing else is asked for by that method."""
@@ -554,3 +554,99 @@ def _count_steps(router: UrlDispatcher, path: str) -> int:
         sys.settrace(watching)
     assert info.http_exception is None
     return steps
+
+
+# What resources of another make can do.
+
+
+class AtOnce(Mount):
+    """Answers without a wait, or says that it has to be awaited."""
+
+    is_ready = True
+
+    def find(self, request: Any) -> Any:
+        return (UrlMappingMatchInfo({"by": "find"}, next(iter(self))), {"GET"}) if self.is_ready else None
+
+    async def resolve(self, request: Any) -> Any:
+        return UrlMappingMatchInfo({"by": "resolve"}, next(iter(self))), {"GET"}
+
+
+def test_resource_may_answer_at_once_or_be_awaited():
+    router = UrlDispatcher()
+    router.register_resource(mount := AtOnce("/m"))
+    assert router.find(Asked("GET", "/m/x"))["by"] == "find"
+    mount.is_ready = False
+    assert router.find(Asked("GET", "/m/x")) is None
+    assert resolve(router, "/m/x")["by"] == "resolve"
+
+
+def test_resource_that_finds_nothing_leaves_its_methods():
+    class Lacking(Mount):
+        def find(self, request: Any) -> Any:
+            return None, {"PUT"}
+
+    router = UrlDispatcher()
+    router.register_resource(Lacking("/m"))
+    router.add_post("/m/{x}", answer)
+    assert router.find(Asked("GET", "/m/x")).http_exception.allowed_methods == {"POST", "PUT"}
+    assert router.find(Asked("POST", "/m/x")).http_exception is None
+
+
+def test_resource_may_go_before_all_that_were_registered_earlier():
+    class First(AtOnce):
+        goes_first = True
+
+    router = UrlDispatcher()
+    router.add_get("/plain", answer)
+    router.add_get("/{x}", answer)
+    router.register_resource(AtOnce("/"))
+    router.register_resource(first := First("/"))
+    router.freeze()
+    for path in ("/plain", "/x", "/a/b"):
+        assert router.find(Asked("GET", path)).route in list(first)
+    assert [type(each).__name__ for each in router.resources()][-2:] == ["AtOnce", "First"]
+
+
+def test_resource_tells_what_it_is_certain_of():
+    class Certain(AtOnce):
+        @property
+        def certain(self) -> Any:
+            return {"/m/sure": {"GET": (sure, ("inner",))}}
+
+    router = UrlDispatcher()
+    sure = UrlDispatcher().add_get("/other", answer)
+    router.add_post("/m/sure", answer)
+    router.register_resource(Certain("/m"))
+    router.post_init(web.Application(plugins=["routing"]))
+    router.freeze()
+    found = router.find(Asked("GET", "/m/sure"))
+    assert (found.route, found.apps[1:], dict(found)) == (sure, ("inner",), {})
+    assert router.find(Asked("POST", "/m/sure")).route is not sure
+    assert router.find(Asked("GET", "/m/other"))["by"] == "find"
+    assert set(router.certain) == {"/m/sure"}
+
+
+def test_router_moves_below_a_prefix_with_all_that_comes_later():
+    router = UrlDispatcher()
+    router.add_get("/a", answer)
+    router.add_get("/b/{x}", answer)
+    router.add_prefix("/in")
+    router.add_get("/late", answer)
+    router.add_prefix("/out")
+    resource = router.add_get("/later/{y}", answer).resource
+    assert router.add_post("/later/{y}", answer).resource is resource
+    paths = ["/out/in/a", "/out/in/b/{x}", "/out/in/late", "/out/in/later/{y}"]
+    assert [each.canonical for each in router.resources()] == paths
+    router.freeze()
+    for path in paths:
+        assert resolve(router, path.replace("{", "").replace("}", "")).http_exception is None
+    assert resolve(router, "/in/a").http_exception is not None
+
+
+def test_router_that_has_started_moves_no_more():
+    router = UrlDispatcher()
+    with pytest.raises(ValueError, match="'in' is no prefix"):
+        router.add_prefix("in")
+    router.freeze()
+    with pytest.raises(RuntimeError, match="can't be moved below '/in' any more: its application has started"):
+        router.add_prefix("/in")

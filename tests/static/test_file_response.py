@@ -318,22 +318,26 @@ async def test_sibling_that_is_no_plain_file_is_none(get: Any, root: Path) -> No
 
 async def test_coding_on_the_way_has_no_ranges(serve: Serve, connect: Connect, root: Path) -> None:
     from corelet import hookimpl
-    from corelet.abc import ContentCoding
+    from corelet.abc import AbstractEncoder, ContentCoding
+
+    class Encoder(AbstractEncoder):
+        def encode(self, data: bytes) -> bytes:
+            return data[::-1]
+
+        def flush(self) -> bytes:
+            return b""
+
+        def finish(self) -> bytes:
+            return b"."
 
     class Reversed(ContentCoding):
         name = "x"
 
-        def make_encoder(self) -> Any:
-            return self
+        def make_encoder(self, level: int | None = None) -> Encoder:
+            return Encoder()
 
         def make_decoder(self, max_bytes: int) -> Any:
             raise NotImplementedError
-
-        def encode(self, data: bytes) -> bytes:
-            return data[::-1]
-
-        def finish(self) -> bytes:
-            return b"."
 
     class Plugin:
         @hookimpl

@@ -17,12 +17,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from corelet import web
-from corelet.abc import AbstractRouter, AbstractView
+from corelet.abc import AbstractMatchInfo, AbstractRouter, AbstractView
 
 from .match_info import MethodNotAllowedInfo, NotFoundInfo, UrlMappingMatchInfo
-from .method_route import METH_ANY, AbstractRoute, ExpectHandler, ResourceRoute, RouteHandler
+from .method_route import METH_ANY, AbstractRoute, ExpectHandler, RouteHandler
 from .pattern import decode_path
-from .resource import AbstractResource, DynamicResource, PlainResource, PrefixResource, Resource
+from .resource import (
+    AbstractResource,
+    Certain,
+    DynamicResource,
+    PlainResource,
+    PrefixResource,
+    Resource,
+    check_prefix,
+)
 from .tree import Candidate, Tree
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
 
 _NO_VALUES: Final[Mapping[str, str]] = MappingProxyType({})
 _NO_METHODS: Final[frozenset[str]] = frozenset()
+_NOTHING_CERTAIN: Final[Mapping[str, Certain]] = MappingProxyType({})
 _NAME_SEPARATOR: Final = re.compile("[.:-]")
 
 
@@ -80,7 +89,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         self._resources: list[AbstractResource] = []
         self._named: dict[str, AbstractResource] = {}
         self._unindexed: set[AbstractResource] = set()
-        self._certain: dict[str, Mapping[str, ResourceRoute]] = {}
+        self._prefix = ""
+        self._certain: dict[str, Mapping[str, Certain]] = {}
         self._tree: Tree | None = None
 
     def post_init(self, app: Any) -> None:
@@ -98,7 +108,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             for definitions in app.plugins.call_all("corelet_routing_routes", app=app):
                 self.add_routes(definitions)
 
-    def find(self, request: Any) -> UrlMappingMatchInfo | None:
+    def find(self, request: Any) -> AbstractMatchInfo | None:
         """Find the match for a request at once; None where a resource of somebody else's making has to be awaited.
 
         A path without variables costs one look into a dict. Before :meth:`freeze` each call compiles the tree anew.
@@ -110,18 +120,25 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             A new match info; where nothing matched one whose ``http_exception`` is a 404 or 405.
         """
         path = request.match_path
-        routes = self._certain.get(path)
-        if routes is not None:
-            route = routes.get(request.method)
-            if route is not None:
-                return UrlMappingMatchInfo(_NO_VALUES, route, self._apps)
+        by_method = self._certain.get(path)
+        if by_method is not None:
+            certain = by_method.get(request.method)
+            if certain is not None:
+                return UrlMappingMatchInfo(_NO_VALUES, certain[0], certain[1])
         if "%" in path:
             path = decode_path(path)
         segments = path.split("/")
         allowed = _NO_METHODS
         for candidate in (self._tree or self._compile()).find(path, segments):
             if candidate.pattern is None:
-                return None
+                found = candidate.resource.find(request)
+                if found is None:
+                    return None
+                info, methods = found
+                if info is not None:
+                    return self._join(info)
+                allowed = allowed.union(methods)
+                continue
             values = candidate.match(path, segments)
             if values is not None:
                 route = candidate.routes.get(request.method) or candidate.routes.get(METH_ANY)
@@ -130,7 +147,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
                 allowed = allowed.union(candidate.routes)
         return self._refuse(request, allowed)
 
-    async def resolve(self, request: Any) -> UrlMappingMatchInfo:
+    async def resolve(self, request: Any) -> AbstractMatchInfo:
         """Find the match for a request; as :meth:`find`, and waits where a resource has to."""
         path = decode_path(request.match_path)
         segments = path.split("/")
@@ -153,7 +170,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
     def _refuse(self, request: Any, allowed: frozenset[str]) -> UrlMappingMatchInfo:
         return MethodNotAllowedInfo(request.method, allowed, self._apps) if allowed else NotFoundInfo(self._apps)
 
-    def _join(self, info: UrlMappingMatchInfo) -> UrlMappingMatchInfo:
+    def _join(self, info: AbstractMatchInfo) -> AbstractMatchInfo:
         for app in self._apps:
             info.add_app(app)
         return info
@@ -167,14 +184,42 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
 
     def _compile(self) -> Tree:
         tree = Tree()
-        for order, resource in enumerate(self._resources):
+        for order, resource in enumerate(sorted(self._resources, key=lambda each: not each.goes_first)):
             if resource not in self._unindexed:
                 _add_to_tree(tree, order, resource)
         if self.frozen:
             self._tree = tree
-            plain = {each.pattern.plain_path for each in self._resources if isinstance(each, PlainResource)}
-            self._certain = {path: _find_certain(tree, path) for path in plain}
+            plain = [each.pattern.plain_path for each in self._resources if isinstance(each, PlainResource)]
+            plain += [path for each in self._resources for path in each.certain]
+            self._certain = {path: self._find_certain(tree, path) for path in plain}
         return tree
+
+    def _find_certain(self, tree: Tree, path: str) -> dict[str, Certain]:
+        """Find who answers a plain path whatever else is there: all before the first pattern that matches it."""
+        by_method: dict[str, Certain] = {}
+        segments = path.split("/")
+        for candidate in tree.find(path, segments):
+            if candidate.pattern is None:
+                for method, (route, apps) in candidate.resource.certain.get(path, _NOTHING_CERTAIN).items():
+                    by_method.setdefault(method, (route, (*self._apps, *apps)))
+                break
+            if candidate.match(path, segments) is None:
+                continue
+            if not candidate.pattern.is_plain:
+                break
+            for method, route in candidate.routes.items():
+                by_method.setdefault(method, (route, self._apps))
+            if METH_ANY in candidate.routes:
+                break
+        return by_method
+
+    @property
+    def certain(self) -> Mapping[str, Mapping[str, Certain]]:
+        """Who answers paths without variables, by path and method; once the router is frozen.
+
+        A path is the whole one, as :func:`decode_path` gives it. What is not here is found by :meth:`find`.
+        """
+        return MappingProxyType(self._certain)
 
     # Resources.
 
@@ -206,7 +251,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         return f"<UrlDispatcher {len(self._resources)} resources>"
 
     def register_resource(self, resource: AbstractResource) -> None:
-        """Add a resource after all others.
+        """Add a resource after all others; below the prefix of the router, if it has one.
 
         Args:
             resource: a resource that no router has yet.
@@ -219,6 +264,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             raise RuntimeError(f"{resource!r} comes too late: routes are added before the application starts")
         if resource.name is not None:
             self._register_name(resource.name, resource)
+        if self._prefix:
+            resource.add_prefix(self._prefix)
         self._resources.append(resource)
 
     def _register_name(self, name: str, resource: AbstractResource) -> None:
@@ -251,6 +298,24 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         self._unindexed.add(resource)
         self._forget_lookup()
 
+    def add_prefix(self, prefix: str) -> None:
+        """Move all resources, those that are registered later too, below a prefix.
+
+        Args:
+            prefix: as of :meth:`AbstractResource.add_prefix`.
+
+        Raises:
+            RuntimeError: the application has started.
+            ValueError: the prefix is none.
+        """
+        if self.frozen:
+            raise RuntimeError(f"{self!r} can't be moved below {prefix!r} any more: its application has started")
+        check_prefix(prefix)
+        self._prefix = prefix + self._prefix
+        for resource in self._resources:
+            resource.add_prefix(prefix)
+        self._forget_lookup()
+
     def _forget_lookup(self) -> None:
         self._tree = None
         self._certain = {}
@@ -269,7 +334,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             ValueError: the pattern is malformed, or the name is none or taken.
         """
         last = self._resources[-1] if self._resources else None
-        if isinstance(last, Resource) and last.name == name and last.raw_match(path):
+        if isinstance(last, Resource) and last.name == name and last.raw_match(self._prefix + path):
             return last
         is_dynamic = "{" in path or "}" in path
         resource = DynamicResource(path, name=name) if is_dynamic else PlainResource(path, name=name)
@@ -406,21 +471,3 @@ def _add_to_tree(tree: Tree, order: int, resource: AbstractResource) -> None:
         tree.add_prefix(
             Candidate(order, resource), ("", *resource.segments) if isinstance(resource, PrefixResource) else ()
         )
-
-
-def _find_certain(tree: Tree, path: str) -> dict[str, ResourceRoute]:
-    """Find the routes that answer a plain path whatever else is there: all before the first pattern that matches it."""
-    routes: dict[str, ResourceRoute] = {}
-    segments = path.split("/")
-    for candidate in tree.find(path, segments):
-        if candidate.pattern is None:
-            break
-        if candidate.match(path, segments) is None:
-            continue
-        if not candidate.pattern.is_plain:
-            break
-        for method, route in candidate.routes.items():
-            routes.setdefault(method, route)
-        if METH_ANY in candidate.routes:
-            break
-    return routes

@@ -7,7 +7,7 @@ for paths below a prefix, and goes to ``router.register_resource``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 from .match_info import UrlMappingMatchInfo
@@ -17,13 +17,34 @@ from .pattern import Pattern, decode_path, requote
 if TYPE_CHECKING:
     from yarl import URL
 
+    from corelet.abc import AbstractMatchInfo
+
+#: A route, and the applications on the way to it, outermost first.
+Certain = tuple[AbstractRoute, tuple[Any, ...]]
+
 
 class AbstractResource(Sized, Iterable[AbstractRoute], ABC):
     """What paths lead to. Iterating gives its routes.
 
     Args:
         name: the key in the router; None for no name.
+
+    Attributes:
+        goes_first: whether the router tries it before all resources that don't, whenever it was registered: for what
+            decides by more than the path, such as the host.
     """
+
+    goes_first: bool = False
+
+    @property
+    def certain(self) -> Mapping[str, Mapping[str, Certain]]:
+        """Who answers paths without variables, by path and method; none by default. Asked once, after :meth:`freeze`.
+
+        For resources that have all methods of their paths, like applications: the router then finds them by one look
+        into a dict. Paths are whole ones, decoded as ``match_path`` is for patterns, and the answer depends on nothing
+        but path and method.
+        """
+        return {}
 
     def __init__(self, *, name: str | None = None) -> None:
         self._name = name
@@ -73,8 +94,15 @@ class AbstractResource(Sized, Iterable[AbstractRoute], ABC):
     def raw_match(self, path: str) -> bool:
         """Whether the resource was made of this very text, so that ``router.add_resource(path)`` gives it again."""
 
+    def find(self, request: Any) -> tuple[AbstractMatchInfo | None, Collection[str]] | None:
+        """Match a request at once, as :meth:`resolve`; None to have that awaited, as for every request by default.
+
+        For resources that need not wait: a coroutine less for each request.
+        """
+        return None
+
     @abstractmethod
-    async def resolve(self, request: Any) -> tuple[UrlMappingMatchInfo | None, set[str]]:
+    async def resolve(self, request: Any) -> tuple[AbstractMatchInfo | None, set[str]]:
         """Match a request.
 
         Args:
@@ -204,7 +232,7 @@ class PlainResource(Resource):
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as :meth:`AbstractResource.add_prefix`."""
-        self._pattern = Pattern(_check_prefix(prefix) + self._pattern.text)
+        self._pattern = Pattern(check_prefix(prefix) + self._pattern.text)
 
     def get_info(self) -> dict[str, Any]:
         """Facts: ``path``."""
@@ -253,7 +281,7 @@ class DynamicResource(Resource):
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as :meth:`AbstractResource.add_prefix`."""
-        self._pattern = Pattern(_check_prefix(prefix) + self._pattern.text)
+        self._pattern = Pattern(check_prefix(prefix) + self._pattern.text)
 
     def get_info(self) -> dict[str, Any]:
         """Facts: ``formatter``, and ``pattern``, the expression that matches decoded paths."""
@@ -275,7 +303,7 @@ class PrefixResource(AbstractResource):
 
     def __init__(self, prefix: str, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self._prefix = "" if prefix in ("", "/") else _check_prefix(prefix)
+        self._prefix = "" if prefix in ("", "/") else check_prefix(prefix)
 
     @property
     def canonical(self) -> str:
@@ -298,7 +326,7 @@ class PrefixResource(AbstractResource):
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as :meth:`AbstractResource.add_prefix`."""
-        self._prefix = _check_prefix(prefix) + self._prefix
+        self._prefix = check_prefix(prefix) + self._prefix
 
     def get_info(self) -> dict[str, Any]:
         """Facts: ``prefix``."""
@@ -313,7 +341,7 @@ class PrefixResource(AbstractResource):
         return f"<{type(self).__name__} {name}{self._prefix or '/'}>"
 
 
-def _check_prefix(prefix: str) -> str:
+def check_prefix(prefix: str) -> str:
     """Return a prefix if it is one; else raise ValueError."""
     if len(prefix) < 2 or not prefix.startswith("/") or prefix.endswith("/"):
         raise ValueError(f"{prefix!r} is no prefix: it starts with a slash, ends with none, and is not empty")

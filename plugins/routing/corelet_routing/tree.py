@@ -79,11 +79,13 @@ class _ByEnds(Generic[_T]):
 class _Node:
     """What is known after some segments of a path."""
 
-    __slots__ = ("by_ends", "by_text", "is_straight", "leaves", "tails", "wild")
+    __slots__ = ("by_ends", "by_text", "is_end", "is_straight", "leaves", "tails", "wild")
 
     def __init__(self) -> None:
         #: Whether only text and whole segments lead on from here.
         self.is_straight = True
+        #: Whether nothing but prefixes end here, and nothing leads on: the leaves have every path below.
+        self.is_end = False
         self.by_text: dict[str, _Node] = {}
         self.wild: _Node | None = None
         self.by_ends: _ByEnds[_Node] | None = None
@@ -92,8 +94,14 @@ class _Node:
         #: Those that take all the rest, at least one segment.
         self.tails: _ByEnds[list[Candidate]] | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing ends here or leads on."""
+        return not (self.leaves or self.by_text or self.wild or self.by_ends or self.tails)
+
     def enter(self, segment: Segment) -> _Node:
         """Get the node that a segment of a pattern leads to; make it if need be."""
+        self.is_end = False
         if isinstance(segment, str):
             return self.by_text.setdefault(segment, _Node())
         if segment is WILD:
@@ -105,6 +113,7 @@ class _Node:
 
     def add_tail(self, ends: Ends, candidate: Candidate) -> None:
         self.is_straight = False
+        self.is_end = False
         self.tails = self.tails or _ByEnds()
         self.tails.setdefault(ends, []).append(candidate)
 
@@ -122,14 +131,17 @@ class Tree:
         node = self._descend(("", *pattern.segments))
         if pattern.tail is None:
             node.leaves.append(candidate)
+            node.is_end = False
         else:
             node.add_tail(pattern.tail, candidate)
 
     def add_prefix(self, candidate: Candidate, segments: Sequence[str]) -> None:
         """Add a candidate for the path of these segments and all below it; without segments for every path."""
         node = self._descend(segments)
+        is_end = node.is_end or node.is_empty
         node.leaves.append(candidate)
         node.add_tail(_ANY_ENDS, candidate)
+        node.is_end = is_end
 
     def find(self, path: str, segments: Sequence[str]) -> Sequence[Candidate]:
         """Find the candidates for a path, in their order.
@@ -141,6 +153,8 @@ class Tree:
         node = self._root
         for segment in segments:
             if not node.is_straight:
+                if node.is_end:
+                    return node.leaves
                 break
             child = node.by_text.get(segment)
             if child is None:

@@ -73,10 +73,10 @@ class FileResponse(web.StreamResponse):
         """Send a file that is open already; the path only names it."""
         self._file = file
 
-    def enable_compression(self, force: Any = None, strategy: int | None = None) -> None:
+    def enable_compression(self, force: Any = None, strategy: int | None = None, *, level: int | None = None) -> None:
         """Code the body by a content coding; a part of a file, which is one of the content as it is, stays as it is."""
         if self.status != 206:
-            super().enable_compression(force, strategy)
+            super().enable_compression(force, strategy, level=level)
 
     async def prepare(self, request: web.BaseRequest) -> Any:
         """Open the file and send the head; see :meth:`StreamResponse.prepare`."""

@@ -1,0 +1,199 @@
+"""A request that is cancelled leaves nothing, whatever it waits for just then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from corelet import ClientSession, ClientTimeout, TCPConnector
+from tests.client.conftest import Peer, assert_at_rest, serve_ok
+from tests.client.socks_server import SocksServer
+
+#: More turns of the loop than any request here takes.
+MAX_TURNS = 5000
+
+Ask = Callable[[ClientSession], Awaitable[Any]]
+
+
+async def cancel_at_each_turn(make_session: Callable[[], ClientSession], ask: Ask) -> None:
+    """Cancel a request after 0, 1, 2 ... turns until it is done by then; the session holds nothing after each."""
+    async with make_session() as session:
+        for turns in range(MAX_TURNS):
+            task = asyncio.create_task(ask(session))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            is_done = task.done()
+            task.cancel()
+            (result,) = await asyncio.gather(task, return_exceptions=True)
+            assert isinstance(result, asyncio.CancelledError) or result == b"ok"
+            assert (session.connector.pool.places, session.connector.pool.waiting_count) == (0, 0)
+            if is_done:
+                break
+        assert is_done
+        assert await ask(session) == b"ok"
+        assert_at_rest(session)
+
+
+async def read(session: ClientSession, method: str, url: Any, **kwargs: Any) -> bytes:
+    async with session.request(method, url, **kwargs) as response:
+        return await response.read()
+
+
+def make_session() -> ClientSession:
+    return ClientSession(timeout=ClientTimeout(total=10), connector=TCPConnector())
+
+
+def make_session_without_pool() -> ClientSession:
+    return ClientSession(timeout=ClientTimeout(total=10), connector=TCPConnector(force_close=True))
+
+
+SESSIONS = pytest.mark.parametrize("make", [make_session, make_session_without_pool], ids=["pooled", "new"])
+
+
+@SESSIONS
+async def test_get(raw, make):
+    server = await raw(serve_ok)
+    await cancel_at_each_turn(make, lambda session: read(session, "GET", server.url))
+
+
+@SESSIONS
+async def test_name_that_is_looked_up(raw, make):
+    server = await raw(serve_ok)
+    url = server.url.with_host("localhost")
+    await cancel_at_each_turn(make, lambda session: read(session, "GET", url))
+
+
+@SESSIONS
+async def test_tls(raw, tls, make):
+    server = await raw(serve_ok, ssl=tls.server)
+    await cancel_at_each_turn(make, lambda session: read(session, "GET", server.url, ssl=tls.client))
+
+
+@SESSIONS
+async def test_body_that_is_made_while_it_is_sent(raw, make):
+    closed = []
+
+    async def pieces():
+        try:
+            for _ in range(3):
+                await asyncio.sleep(0)
+                yield b"x" * 1000
+        finally:
+            closed.append(True)
+
+    async def answer(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.answer()
+
+    server = await raw(answer)
+    await cancel_at_each_turn(make, lambda session: read(session, "POST", server.url, data=pieces()))
+
+
+@SESSIONS
+async def test_body_that_waits_for_100(raw, make):
+    async def answer(peer: Peer) -> None:
+        while True:
+            head = await peer.reader.readuntil(b"\r\n\r\n")
+            assert b"Expect: 100-continue" in head
+            await peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await peer.reader.readexactly(5)
+            await peer.answer()
+
+    server = await raw(answer)
+    await cancel_at_each_turn(make, lambda session: read(session, "POST", server.url, data=b"12345", expect100=True))
+
+
+@SESSIONS
+async def test_redirect(raw, make):
+    async def answer(peer: Peer) -> None:
+        while True:
+            head, _ = await peer.read_request()
+            if head.startswith(b"GET /old"):
+                await peer.answer(b"moved", status="302 Found", fields="Location: /new\r\n")
+            else:
+                await peer.answer()
+
+    server = await raw(answer)
+    await cancel_at_each_turn(make, lambda session: read(session, "GET", server.url / "old"))
+
+
+@SESSIONS
+async def test_long_body(raw, make):
+    async def answer(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.answer(bytes(2_000_000))
+
+    async def ask(session: ClientSession) -> bytes:
+        async with session.get(server.url, read_bufsize=1024) as response:
+            size = 0
+            async for piece in response.content.iter_any():
+                size += len(piece)
+        assert size == 2_000_000
+        return b"ok"
+
+    server = await raw(answer)
+    await cancel_at_each_turn(make, ask)
+
+
+@SESSIONS
+async def test_tunnel_through_a_proxy(raw, tls, make):
+    server = await raw(serve_ok, ssl=tls.server)
+
+    async def tunnel(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.url.port)
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        back = asyncio.create_task(copy(reader, peer.writer))
+        try:
+            await copy(peer.reader, writer)
+        finally:
+            back.cancel()
+            writer.close()
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+
+    proxy = await raw(tunnel)
+    await cancel_at_each_turn(make, lambda session: read(session, "GET", server.url, ssl=tls.client, proxy=proxy.url))
+
+
+@SESSIONS
+async def test_socks_proxy(raw, make):
+    server = await raw(serve_ok)
+    async with SocksServer() as proxy:
+        url = f"socks5://127.0.0.1:{proxy.port}"
+        await cancel_at_each_turn(make, lambda session: read(session, "GET", server.url, proxy=url))
+
+
+async def test_waiting_for_a_place(raw):
+    release = asyncio.Event()
+
+    async def answer(peer: Peer) -> None:
+        while True:
+            head, _ = await peer.read_request()
+            if head.startswith(b"GET /slow"):
+                await release.wait()
+            await peer.answer()
+
+    server = await raw(answer)
+    async with ClientSession(connector=TCPConnector(limit=1)) as session:
+        for turns in range(20):
+            release.clear()
+            busy = asyncio.create_task(read(session, "GET", server.url / "slow"))
+            await server.wait_for(lambda: bool(server.connections))
+            waiting = [asyncio.create_task(read(session, "GET", server.url)) for _ in range(3)]
+            for turn in range(turns):
+                if turn == turns // 2:
+                    release.set()
+                await asyncio.sleep(0)
+            waiting[1].cancel()
+            release.set()
+            results = await asyncio.gather(busy, *waiting, return_exceptions=True)
+            assert results[0] == results[1] == results[3] == b"ok"
+            assert_at_rest(session)
