@@ -58,7 +58,7 @@ forget-coverage:
 	@rm -f .coverage .coverage.*
 
 test-fast: $(DEV) $(WIRE)
-	@for program in curl openssl; do command -v $$program >/dev/null || \
+	@for program in curl openssl chromium; do command -v $$program >/dev/null || \
 		{ echo "The tests need $$program: apt-get install $$program" >&2; exit 1; }; done
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(RUNNER) -m pytest $(ARGS)
