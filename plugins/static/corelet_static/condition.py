@@ -15,6 +15,8 @@ from corelet.fields import ETAG_ANY, ETag, parse_etags, parse_http_date
 if TYPE_CHECKING:
     from corelet.web import BaseRequest
 
+#: The fields that make an answer another one.
+_FIELDS: Final = ("Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since")
 _SAFE: Final = frozenset({"GET", "HEAD"})
 
 
@@ -55,12 +57,15 @@ class Verdict:
 
 def judge(request: BaseRequest, state: State) -> Verdict:
     """Decide what a GET or HEAD is answered. Source: RFC 9110 section 13.2.2."""
+    headers = request.headers
+    if not any(name in headers for name in _FIELDS):
+        return Verdict(200, 0, state.size)
     if not _meets_preconditions(request, state):
         return Verdict(412)
     if _is_known(request, state):
         return Verdict(304 if request.method in _SAFE else 412)
     # Ranges are defined for GET only. Source: RFC 9110 section 14.2.
-    if request.method == "GET" and "Range" in request.headers and _is_range_wanted(request, state):
+    if request.method == "GET" and "Range" in headers and _is_range_wanted(request, state):
         return _find_range(request, state.size)
     return Verdict(200, 0, state.size)
 

@@ -7,7 +7,6 @@ import errno
 import os
 from collections.abc import Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from corelet import web
@@ -61,7 +60,7 @@ class FileResponse(web.StreamResponse):
         super().__init__(status=status, reason=reason, headers=headers)
         names = () if headers is None else headers if isinstance(headers, Mapping) else dict(headers)
         self._has_type = any(name.lower() == "content-type" for name in names)
-        self._path = Path(path)
+        self._path = os.fspath(path)
         self._chunk_size = chunk_size
         self._file: OpenedFile | None = None
         # Where the content to send begins, and how long it is.
@@ -96,7 +95,7 @@ class FileResponse(web.StreamResponse):
     async def _open(self, request: web.BaseRequest) -> OpenedFile:
         accept = "" if "Content-Encoding" in self.headers else request.headers.get("Accept-Encoding", "")
         reads_small = request.method != "HEAD"
-        opening = partial(open_file, self._open_name, self._path.name, accept, reads_small=reads_small)
+        opening = partial(open_file, self._open_name, os.path.basename(self._path), accept, reads_small=reads_small)
         try:
             return await asyncio.get_running_loop().run_in_executor(None, opening)
         except OSError as exc:
@@ -108,7 +107,7 @@ class FileResponse(web.StreamResponse):
         if not suffix:
             return os.open(self._path, OPEN_FLAGS)
         # Nobody has vouched for where a link beside the file leads.
-        return os.open(f"{self._path}{suffix}", OPEN_FLAGS | getattr(os, "O_NOFOLLOW", 0))
+        return os.open(self._path + suffix, OPEN_FLAGS | getattr(os, "O_NOFOLLOW", 0))
 
     def _describe(self, request: web.BaseRequest, file: OpenedFile) -> None:
         """Decide what is sent, and set the fields that say so."""

@@ -70,6 +70,8 @@ class StaticResource(PrefixResource):
         self._show_index = show_index
         self._append_version = append_version
         self._expect_handler = expect_handler
+        # Slashes before what follows the prefix.
+        self._depth = 1 + len(self.segments)
         self._versions: dict[tuple[str, ...], tuple[tuple[int, int], str]] = {}
         self._routes = {
             method: ResourceRoute(method, self._handle, self, expect_handler=expect_handler)
@@ -102,15 +104,21 @@ class StaticResource(PrefixResource):
         """Match a request; see :meth:`AbstractResource.resolve`."""
         methods = set(self._routes)
         route = self._routes.get(request.method)
-        if route is None or not self.covers(request.match_path):
-            return None, methods if route is None else set()
-        filename = unquote(self._find_tail(request))
-        return UrlMappingMatchInfo({"filename": filename}, route), methods
+        if route is None:
+            return None, methods
+        tail = self._find_tail(request)
+        return UrlMappingMatchInfo({"filename": unquote(tail) if "%" in tail else tail}, route), methods
 
     def _find_tail(self, request: Any) -> str:
         """Find what follows the prefix, percent-encoded, without the slash at its front."""
-        path: str = request.match_path
-        return "/".join(path.split("/")[1 + len(self.segments) :])
+        # The router gives only what is below the prefix, which has no slash that is encoded.
+        parts = request.match_path.split("/", self._depth)
+        return parts[-1] if len(parts) > self._depth else ""
+
+    def add_prefix(self, prefix: str) -> None:
+        """Move below a prefix, as :meth:`AbstractResource.add_prefix`."""
+        super().add_prefix(prefix)
+        self._depth = 1 + len(self.segments)
 
     # Answering.
 
