@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.servers.arguments import HELLO, REPORT, ROUTES, SESSION_USER
+from benchmarks.servers.arguments import HELLO, REPORT, ROUTES, SESSION_USER, SMALL_FILE_BYTES
 
 #: Servers by the name in tables: the module under ``benchmarks.servers``.
 SERVERS: Final = {
@@ -36,6 +36,8 @@ GIB: Final = 2**30
 PIPELINE: Final = 16
 CONNECTIONS: Final = 64
 IDLE_CONNECTIONS: Final = 10_000
+#: Fields of a form.
+FIELDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Load:
         shape: the application that the servers run.
         headers: fields of the request.
         pipeline: requests sent in one write.
+        form: the body of a POST; a GET without one.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Load:
     shape: str = "plain"
     headers: dict[str, str] = field(default_factory=dict)
     pipeline: int = 1
+    form: bytes = b""
 
 
 def _is(expected: str) -> Callable[[bytes], bool]:
@@ -87,6 +91,16 @@ AIOHTTP_COOKIE: Final = (
     "AIOHTTP_SESSION=gAAAAABrCFMEyGLU99JpB870HWT5-j1VQ6VvhlamBhWrE2gh76QAaZ4vQvz7gLrdn6WY4WoDXnTAU8R4XSXP_Tx69E4YbCmaga_"
     "Bk9AIjBqkaSIE3EtYaTrVAXgJX5ZCiZSjO8YsaHg8F_iLq-KzgBElTCYxvI4qJQ=="
 )
+
+
+def _make_urlencoded() -> bytes:
+    return "&".join(f"field{number}=value+{number}" for number in range(FIELDS)).encode()
+
+
+def _make_multipart() -> bytes:
+    head = '--bound\r\nContent-Disposition: form-data; name="field{0}"\r\n\r\nvalue {0}\r\n'
+    return ("".join(head.format(number) for number in range(FIELDS)) + "--bound--\r\n").encode()
+
 
 LOADS: Final = (
     Load("hello", "text response through routing", HTTP_SERVERS, "/", _is(HELLO)),
@@ -178,6 +192,34 @@ LOADS: Final = (
         "encrypted-session",
         headers={"Cookie": f"{ENCRYPTED_COOKIE}; {AIOHTTP_COOKIE}"},
     ),
+    Load(
+        "static",
+        f"static file of {SMALL_FILE_BYTES // 1024} KiB",
+        ("corelet", "aiohttp"),
+        "/static/small.bin",
+        lambda body: len(body) == SMALL_FILE_BYTES,
+        "files",
+    ),
+    Load(
+        "form",
+        f"post of {FIELDS} fields, urlencoded",
+        ("corelet", "aiohttp"),
+        "/form",
+        _is(str(FIELDS)),
+        "files",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        form=_make_urlencoded(),
+    ),
+    Load(
+        "form-multipart",
+        f"post of {FIELDS} fields, multipart",
+        ("corelet", "aiohttp"),
+        "/form",
+        _is(str(FIELDS)),
+        "files",
+        {"Content-Type": "multipart/form-data; boundary=bound"},
+        form=_make_multipart(),
+    ),
 )
 
 
@@ -218,13 +260,19 @@ TRANSFERS: Final = {
     "upload-chunked": "1 GiB received and read, chunks of 64 KiB",
     "download": "1 GiB sent by writes of 64 KiB, Content-Length",
     "download-chunked": "1 GiB sent by writes of 64 KiB, chunked",
+    "static-large": "static file of 100 MiB",
+    "multipart-large": "100 MiB received as a file of a multipart body and read in pieces of 64 KiB",
 }
 TRANSFER_SERVERS: Final = {
     "upload": ("raw", "corelet", "aiohttp"),
     "upload-chunked": ("corelet", "aiohttp"),
     "download": ("raw", "corelet", "aiohttp"),
     "download-chunked": ("corelet", "aiohttp"),
+    "static-large": ("corelet", "aiohttp"),
+    "multipart-large": ("corelet", "aiohttp"),
 }
+#: What is measured on another application than the plain one.
+TRANSFER_SHAPES: Final = {"static-large": "files", "multipart-large": "files"}
 MEMORIES: Final = {
     "idle": f"{IDLE_CONNECTIONS:,} connections, each after one request",
     "silent": f"{IDLE_CONNECTIONS:,} connections that never sent a byte",
@@ -315,6 +363,11 @@ CLAIMS: Final = (
     Claim("upload, chunked: CPU of aiohttp's", 0.7, _ratio("upload-chunked", metric="cpu_s")),
     Claim("download: CPU of aiohttp's", 0.7, _ratio("download", metric="cpu_s")),
     Claim("download, chunked: CPU of aiohttp's", 0.7, _ratio("download-chunked", metric="cpu_s")),
+    Claim("static file of 64 KiB: CPU of aiohttp's", 0.5, _ratio("static")),
+    Claim("static file of 100 MiB: CPU of aiohttp's", 0.8, _ratio("static-large", metric="cpu_s")),
+    Claim("post of 20 fields: CPU of aiohttp's", 0.5, _ratio("form")),
+    Claim("post of 20 fields, multipart: CPU of aiohttp's", 0.5, _ratio("form-multipart")),
+    Claim("multipart upload of 100 MiB: CPU of aiohttp's", 0.8, _ratio("multipart-large", metric="cpu_s")),
     Claim("idle connection: memory of aiohttp's", 0.5, _ratio("idle", metric="connection_bytes")),
     Claim("idle connection: bytes", 4096, _connection_bytes("idle")),
     Claim("silent connection: bytes", 2048, _connection_bytes("silent")),
