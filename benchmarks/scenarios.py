@@ -29,6 +29,7 @@ TITLES: Final = {
     "blacksheep": "BlackSheep on granian, uvloop",
     "websockets": "websockets on uvloop",
     "picows": "picows on uvloop: callbacks, WebSockets only",
+    "httpx": "httpx's AsyncClient on uvloop, as a client",
 }
 #: Servers of HTTP.
 HTTP_SERVERS: Final = ("raw", "corelet", "aiohttp", "granian", "blacksheep")
@@ -254,6 +255,37 @@ ECHOES: Final = (
     ),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Requests of a client to the raw server; the client is what is measured.
+
+    Args:
+        name: what ``--only`` takes.
+        title: what the table says.
+        clients: who is measured, in the place of servers.
+        kind: ``get``, ``post`` of a small JSON document, or ``download``.
+        concurrency: requests at once.
+        target: the request's target.
+    """
+
+    name: str
+    title: str
+    clients: tuple[str, ...]
+    kind: str
+    concurrency: int
+    target: str = "/"
+
+
+_CLIENTS: Final = ("corelet", "aiohttp", "httpx")
+CALLS: Final = (
+    Call("client-1", "client: GET, one at a time", ("raw", *_CLIENTS), "get", 1),
+    Call("client-32", "client: GET, 32 at once", ("raw", *_CLIENTS), "get", 32),
+    Call("client-100", "client: GET, 100 at once", ("raw", *_CLIENTS), "get", 100),
+    Call("client-post", "client: POST of JSON, 32 at once", _CLIENTS, "post", 32),
+    Call("client-download", "client: 1 GiB read", _CLIENTS, "download", 1, f"/download/sized/{GIB}"),
+)
+
 #: Other measurements by name: their title and their servers.
 TRANSFERS: Final = {
     "upload": "1 GiB received and read, Content-Length",
@@ -294,6 +326,7 @@ IMPORTS: Final = {
 SERVERS_OF: Final[dict[str, tuple[str, ...]]] = {
     **{load.name: load.servers for load in LOADS},
     **{echo.name: echo.servers for echo in ECHOES},
+    **{call.name: call.clients for call in CALLS},
     **TRANSFER_SERVERS,
     **dict.fromkeys(MEMORIES, MEMORY_SERVERS),
     **{name: tuple(statements) for name, (_, statements) in IMPORTS.items()},
@@ -377,6 +410,10 @@ CLAIMS: Final = (
     Claim("WebSocket, 16 KiB: CPU of aiohttp's", 1 / 1.3, _message_ratio("ws-16k")),
     Claim("WebSocket, compressed: CPU of aiohttp's", 1.0, _message_ratio("ws-deflate")),
     Claim("idle WebSocket: memory of aiohttp's", 1.0, _ratio("ws-idle", metric="connection_bytes")),
+    Claim("client, 32 at once: CPU of aiohttp's", 1 / 3, _ratio("client-32")),
+    Claim("client, 32 at once: CPU of httpx's", 1 / 20, _ratio("client-32", "httpx")),
+    Claim("client, one at a time: CPU of aiohttp's", 1 / 1.8, _ratio("client-1")),
+    Claim("client, 1 GiB read: CPU of aiohttp's", 0.6, _ratio("client-download", metric="cpu_s")),
     Claim("import corelet: time of import aiohttp", 1 / 3, _ratio("import", metric="import_ms")),
     Claim("import corelet: memory of import aiohttp", 1 / 3, _ratio("import", metric="import_mb")),
 )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from corelet import HttpVersion, HttpVersion10, HttpVersion11, Payload, __version__, hdrs
+import corelet
+from corelet import HttpVersion, HttpVersion10, HttpVersion11, Payload, hdrs
 from corelet.wire import serialize_request_head
 
 from .body import make_body
@@ -33,7 +34,7 @@ ClientMiddlewareType: TypeAlias = Callable[["ClientRequest", ClientHandlerType],
 #: Header fields as callers give them.
 HeaderFields: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
-USER_AGENT: Final = f"Python/{sys.version_info[0]}.{sys.version_info[1]} corelet/{__version__}"
+USER_AGENT: Final = f"Python/{sys.version_info[0]}.{sys.version_info[1]} corelet/{corelet.__version__}"
 #: Methods that may be sent again where nobody knows whether they arrived. Source: RFC 9110 section 9.2.2.
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 #: Methods that mean a body: without one they say so by Content-Length. Source: RFC 9110 section 8.6.
