@@ -148,7 +148,7 @@ async def test_file_that_can_not_be_read_is_a_403(
     def refuse(*arguments: Any) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Root, "_open", refuse)
+    monkeypatch.setattr(Root, "open_below", refuse)
     assert (await get(make_app(root), "/static/a.txt")).status == 403
 
 
@@ -171,6 +171,7 @@ async def test_root_without_descriptors_of_directories_is_as_closed(
 ) -> None:
     # As on Windows.
     monkeypatch.setattr("corelet_static.root._CAN_WALK", False)
+    monkeypatch.setattr("corelet_static.root._NO_FOLLOW", 0)
     app = make_app(root)
     for targets in NOT_FOUND.values():
         for target in targets:
@@ -186,6 +187,6 @@ async def test_server_that_has_no_descriptors_left_is_a_500(
         raise OSError(24, "Too many open files")
 
     app = make_app(root)
-    monkeypatch.setattr(Root, "_enter", refuse)
+    monkeypatch.setattr(Root, "open_below", refuse)
     assert (await get(app, "/static/a.txt")).status == 500
     assert "Too many open files" in str(expect_error_log[0].exc_info)

@@ -88,26 +88,22 @@ class FileResponse(web.StreamResponse):
             self._describe(request, file)
             self._target = await super().prepare(request)
         except BaseException:
-            file.close()
+            file.file.close()
             raise
         return self._target
 
     async def _open(self, request: web.BaseRequest) -> OpenedFile:
         accept = "" if "Content-Encoding" in self.headers else request.headers.get("Accept-Encoding", "")
         reads_small = request.method != "HEAD"
-        opening = partial(open_file, self._open_name, os.path.basename(self._path), accept, reads_small=reads_small)
+        opening = partial(
+            open_file, _TrustedPlace(self._path), os.path.basename(self._path), accept, reads_small=reads_small
+        )
         try:
             return await asyncio.get_running_loop().run_in_executor(None, opening)
         except OSError as exc:
             raise translate_error(exc) from exc
         except ValueError as exc:  # a NUL in the path
             raise web.HTTPNotFound from exc
-
-    def _open_name(self, suffix: str) -> int:
-        if not suffix:
-            return os.open(self._path, OPEN_FLAGS)
-        # Nobody has vouched for where a link beside the file leads.
-        return os.open(self._path + suffix, OPEN_FLAGS | getattr(os, "O_NOFOLLOW", 0))
 
     def _describe(self, request: web.BaseRequest, file: OpenedFile) -> None:
         """Decide what is sent, and set the fields that say so."""
@@ -157,12 +153,28 @@ class FileResponse(web.StreamResponse):
         if file.content is not None:
             await target.write(file.content[self._start : self._start + self._count])
         elif self._count:
-            await target.send_file(file, self._start, self._count, piece_bytes=self._chunk_size)
+            await target.send_file(file.file, self._start, self._count, piece_bytes=self._chunk_size)
+
+
+class _TrustedPlace:
+    """A path that the application has given."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def open(self, suffix: str) -> int:
+        if not suffix:
+            return os.open(self._path, OPEN_FLAGS)
+        # Nobody has vouched for where a link beside the file leads.
+        return os.open(self._path + suffix, OPEN_FLAGS | getattr(os, "O_NOFOLLOW", 0))
+
+    def has(self, suffix: str) -> bool:
+        return os.access(self._path + suffix, os.F_OK)
 
 
 async def _close(file: OpenedFile) -> None:
-    if not file.closed:
-        await asyncio.get_running_loop().run_in_executor(None, file.close)
+    if not file.file.closed:
+        await asyncio.get_running_loop().run_in_executor(None, file.file.close)
 
 
 def translate_error(error: OSError) -> Exception:

@@ -9,8 +9,8 @@ import io
 import mimetypes
 import os
 import stat
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
 
 from corelet.fields import parse_quality_list
 
@@ -42,28 +42,42 @@ class NotRegularError(OSError):
     """Report something that is no plain file: a directory, a device, a FIFO, a socket."""
 
 
-class OpenedFile(io.FileIO):
+class Place(Protocol):
+    """Where a file is, and its siblings: files whose names begin by its own."""
+
+    def open(self, suffix: str) -> int:
+        """Open the file, or with a suffix a sibling; a descriptor."""
+
+    def has(self, suffix: str) -> bool:
+        """Whether there is a sibling, or something else of that name."""
+
+
+class OpenedFile:
     """A plain file, open for reading; closed when it is forgotten.
 
-    Attributes:
+    Args:
+        descriptor: of the open file.
         facts: what the system said of it when it was opened.
-        media_type: by its name.
-        content: all of it, where it is small; the file is closed then.
-        coding: the content coding of a precompressed sibling that was opened in its place; "" for none.
-        has_siblings: whether there is a precompressed sibling.
+        coding: the content coding, where it is a precompressed sibling; "" for none.
+        media_type: by the file's name.
     """
 
-    def __init__(self, descriptor: int, media_type: str) -> None:
-        super().__init__(descriptor)
-        self.facts = os.fstat(descriptor)
+    __slots__ = ("coding", "content", "facts", "file", "has_siblings", "media_type")
+
+    def __init__(self, descriptor: int, facts: os.stat_result, coding: str, media_type: str) -> None:
+        self.facts = facts
+        self.coding = coding
         self.media_type = media_type
-        self.content: bytes | None = None
-        self.coding = ""
+        #: Whether there is a precompressed sibling.
         self.has_siblings = False
+        #: All of it, where it is small; None else.
+        self.content: bytes | None = None
+        #: What it can be read from, or sent by; closed where it is small.
+        self.file = io.FileIO(descriptor)
 
     def __del__(self) -> None:
         # A response that is never sent leaves its file behind.
-        self.close()
+        self.file.close()
 
     @property
     def size(self) -> int:
@@ -79,15 +93,15 @@ class OpenedFile(io.FileIO):
     def read_if_small(self) -> None:
         """Read all of it and close it, if it is small."""
         if self.facts.st_size <= SMALL_BYTES:
-            self.content = self.read(self.facts.st_size) if self.facts.st_size else b""
-            self.close()
+            self.content = self.file.read(self.facts.st_size) if self.facts.st_size else b""
+            self.file.close()
 
 
-def open_file(open_name: Callable[[str], int], name: str, accept: str, *, reads_small: bool) -> OpenedFile:
+def open_file(place: Place, name: str, accept: str, *, reads_small: bool) -> OpenedFile:
     """Open a file, or the precompressed sibling that the peer prefers.
 
     Args:
-        open_name: opens the file whose name ends by what is given, "" or a suffix; a descriptor.
+        place: where it is.
         name: of the file, for its media type.
         accept: the value of Accept-Encoding.
         reads_small: read it, if it is small.
@@ -96,36 +110,44 @@ def open_file(open_name: Callable[[str], int], name: str, accept: str, *, reads_
         NotRegularError: it is no plain file.
         OSError: it can't be opened.
     """
-    file = _open_regular(open_name, "", name)
-    qualities = find_qualities(accept)
-    for coding, suffix in SUFFIXES.items():
-        try:
-            sibling = _open_regular(open_name, suffix, name)
-        except OSError:
-            continue
-        file.has_siblings = sibling.has_siblings = True
-        if _is_dearer(qualities[coding], qualities[file.coding], is_first=not file.coding):
-            sibling.coding = coding
-            file.close()
-            file = sibling
-        else:
-            sibling.close()
+    media_type = find_media_type(name)
+    file = _open_regular(place, "", media_type)
+    siblings = [coding for coding, suffix in SUFFIXES.items() if place.has(suffix)]
+    if siblings:
+        file = _choose_sibling(place, file, siblings, find_qualities(accept))
     if reads_small:
         file.read_if_small()
     return file
 
 
+def _choose_sibling(
+    place: Place, file: OpenedFile, codings: Iterable[str], qualities: Mapping[str, float]
+) -> OpenedFile:
+    chosen, has_siblings = file, False
+    for coding in codings:
+        try:
+            sibling = _open_regular(place, coding, file.media_type)
+        except OSError:  # no plain file, or a link
+            continue
+        has_siblings = True
+        if _is_dearer(qualities[coding], qualities[chosen.coding], is_first=chosen is file):
+            chosen = sibling
+    chosen.has_siblings = has_siblings
+    return chosen
+
+
+def _open_regular(place: Place, coding: str, media_type: str) -> OpenedFile:
+    descriptor = place.open(SUFFIXES[coding] if coding else "")
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise NotRegularError("it is no plain file")
+    return OpenedFile(descriptor, facts, coding, media_type)
+
+
 def _is_dearer(quality: float, other: float, *, is_first: bool) -> bool:
     # Of equals the smaller one is sent: any coding rather than none, and ours are sorted.
     return quality > other or (is_first and quality == other > 0)
-
-
-def _open_regular(open_name: Callable[[str], int], suffix: str, name: str) -> OpenedFile:
-    descriptor = open_name(suffix)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise NotRegularError(f"{name} is no plain file")
-    return OpenedFile(descriptor, find_media_type(name))
 
 
 def find_qualities(accept: str) -> dict[str, float]:

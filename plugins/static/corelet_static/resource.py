@@ -190,12 +190,12 @@ class StaticResource(PrefixResource):
             file = self._root.open_file(names, "", reads_small=False)
         except OSError:
             return None
-        with file:
+        with file.file:
             state = (file.facts.st_mtime_ns, file.facts.st_size)
             known = self._versions.get(names)
             if known is not None and known[0] == state:
                 return known[1]
-            digest = hashlib.file_digest(file, "sha256").digest()
+            digest = hashlib.file_digest(file.file, "sha256").digest()
         version = base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
         self._versions[names] = (state, version)
         return version

@@ -95,11 +95,14 @@ class Root:
             OSError: it can't be opened; one that a link leads to is not there.
         """
         *directories, name = names
+        if not directories and name and _NO_FOLLOW and not self._follows:
+            # Right below the root no directory can be swapped.
+            return open_file(_Place(self, name, self.path), name, accept, reads_small=reads_small)
         parent = self._enter(directories)
         try:
             if not name:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            return open_file(lambda suffix: self._open(name + suffix, parent), name, accept, reads_small=reads_small)
+            return open_file(_Place(self, name, parent), name, accept, reads_small=reads_small)
         finally:
             os.close(parent) if isinstance(parent, int) else None
 
@@ -157,13 +160,35 @@ class Root:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         return path
 
-    def _open(self, name: str, parent: int | Path) -> int:
+    def open_below(self, name: str, parent: int | Path) -> int:
+        """Open what has a name in a directory that was entered; a descriptor."""
         if isinstance(parent, int):
             return os.open(name, OPEN_FLAGS | _NO_FOLLOW, dir_fd=parent)
-        path = parent / name
-        if not self._follows and path.is_symlink():
+        path = f"{parent}{os.sep}{name}"
+        if self._follows:
+            return os.open(path, OPEN_FLAGS)
+        if not _NO_FOLLOW and os.path.islink(path):
             _refuse_link()
-        return os.open(path, OPEN_FLAGS)
+        return os.open(path, OPEN_FLAGS | _NO_FOLLOW)
+
+
+class _Place:
+    """A name in a directory that was entered."""
+
+    __slots__ = ("_name", "_parent", "_root")
+
+    def __init__(self, root: Root, name: str, parent: int | Path) -> None:
+        self._root = root
+        self._name = name
+        self._parent = parent
+
+    def open(self, suffix: str) -> int:
+        return self._root.open_below(self._name + suffix, self._parent)
+
+    def has(self, suffix: str) -> bool:
+        if isinstance(self._parent, int):
+            return os.access(self._name + suffix, os.F_OK, dir_fd=self._parent)
+        return os.access(f"{self._parent}{os.sep}{self._name}{suffix}", os.F_OK)
 
 
 def _refuse_link() -> NoReturn:
