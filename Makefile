@@ -15,6 +15,10 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/d
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
 PROJECTS := pyproject.toml $(PLUGINS)
 EDITABLE := -e '.[speedups]' $(patsubst %/pyproject.toml,-e %,$(PLUGINS))
+# What has a compiled part: kernel/_fast.pyx, plugins/x/corelet_x/_fast.pyx.
+SOURCES := $(wildcard kernel/*.pyx kernel/*.pxd plugins/*/corelet_*/*.pyx plugins/*/corelet_*/*.pxd)
+COMPILED := $(patsubst %.pyx,%,$(filter %.pyx,$(SOURCES)))
+COMPILED_PLUGINS := $(sort $(foreach part,$(filter plugins/%,$(COMPILED)),plugins/$(word 2,$(subst /, ,$(part)))))
 BIN := $(VENV)/bin
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 BASE := $(VENV)/.installed-$(VERSION)
@@ -114,11 +118,13 @@ changelog: $(DEV)
 	$(BIN)/towncrier build --draft --version next
 
 clean:
-	rm -rf .venv .venv-* build plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so *.egg-info plugins/*/*.egg-info
+	rm -rf .venv .venv-* build plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so plugins/*/corelet_*/*.c plugins/*/corelet_*/*.so *.egg-info plugins/*/*.egg-info
 
-DROP_WIRE = rm -f kernel/_fast.c kernel/_fast$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
-CHECK_WIRE = $(BIN)/python -c 'import corelet._fast' 2>/dev/null || \
-	echo 'Note: the accelerated wire was not built, the plain one serves (apt-get install gcc python3-dev, then make clean).' >&2
+DROP_WIRE = suffix=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))'); \
+	for part in $(COMPILED); do rm -f $$part.c $$part$$suffix; done
+CHECK_WIRE = for part in $(subst /,.,$(patsubst kernel/%,corelet/%,$(foreach part,$(COMPILED),$(patsubst plugins/$(word 2,$(subst /, ,$(part)))/%,%,$(part))))); do \
+	$(BIN)/python -c "import $$part" 2>/dev/null || \
+	echo "Note: $$part was not built, its plain twin serves (apt-get install gcc python3-dev, then make clean)." >&2; done
 
 $(BASE): $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -133,9 +139,9 @@ $(BASE): $(PROJECTS)
 	@touch $@ $(WIRE)
 
 # A wire built by another interpreter or from an older source is never trusted: it is built again.
-$(WIRE): $(wildcard kernel/*.pyx kernel/*.pxd) | $(BASE)
+$(WIRE): $(SOURCES) | $(BASE)
 	@$(DROP_WIRE)
-	$(INSTALL) --no-deps -e .
+	$(INSTALL) --no-deps -e . $(addprefix -e ,$(COMPILED_PLUGINS))
 	@$(CHECK_WIRE)
 	@touch $@
 

@@ -17,10 +17,12 @@ from benchmarks.load import find_wrk, measure_load
 from benchmarks.process import PAGE_BYTES, ROOT, ServerFailedError, ServerProcess, choose_processors
 from benchmarks.startup import measure_import
 from benchmarks.transfer import measure_transfer
+from benchmarks.websocket import measure_echo
 
 RESULT: Final = ROOT / "benchmarks" / "results" / "latest.json"
 
 LOADS: Final = {load.name: load for load in scenarios.LOADS}
+ECHOES: Final = {echo.name: echo for echo in scenarios.ECHOES}
 
 
 @dataclass(slots=True)
@@ -65,6 +67,8 @@ class Bench:
         with ServerProcess(self.python, scenarios.SERVERS[server], shape, self.server_processor) as running:
             if load is not None:
                 return measure_load(running, load, self.seconds, self.load_processor)
+            if name in ECHOES:
+                return measure_echo(running, ECHOES[name], self.seconds, self.load_processor)
             if name in scenarios.TRANSFERS:
                 return measure_transfer(running, name, self.load_processor)
             return measure_idle(running, name)

@@ -15,6 +15,8 @@ SERVERS: Final = {
     "aiohttp": "aiohttp_app",
     "granian": "granian_rsgi",
     "blacksheep": "blacksheep_app",
+    "websockets": "websockets_echo",
+    "picows": "picows_echo",
 }
 #: What stands behind those names.
 TITLES: Final = {
@@ -23,7 +25,11 @@ TITLES: Final = {
     "aiohttp": "aiohttp on uvloop",
     "granian": "granian's bare RSGI on uvloop, no framework",
     "blacksheep": "BlackSheep on granian, uvloop",
+    "websockets": "websockets on uvloop",
+    "picows": "picows on uvloop: callbacks, WebSockets only",
 }
+#: Servers of HTTP.
+HTTP_SERVERS: Final = ("raw", "corelet", "aiohttp", "granian", "blacksheep")
 GIB: Final = 2**30
 PIPELINE: Final = 16
 CONNECTIONS: Final = 64
@@ -64,7 +70,7 @@ def _is_user(body: bytes) -> bool:
 
 
 LOADS: Final = (
-    Load("hello", "text response through routing", tuple(SERVERS), "/", _is(HELLO)),
+    Load("hello", "text response through routing", HTTP_SERVERS, "/", _is(HELLO)),
     Load(
         "json",
         "path parameter, query, header, JSON response",
@@ -120,6 +126,38 @@ LOADS: Final = (
     ),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """One WebSocket message that comes back, on many connections again and again.
+
+    Args:
+        name: what ``--only`` takes.
+        title: what the table says.
+        servers: who is measured.
+        message_bytes: bytes of the text, JSON.
+        is_compressed: whether permessage-deflate is used.
+    """
+
+    name: str
+    title: str
+    servers: tuple[str, ...]
+    message_bytes: int
+    is_compressed: bool = False
+
+
+ECHOES: Final = (
+    Echo("ws-32", "WebSocket echo of 32 bytes", ("corelet", "aiohttp", "websockets", "picows"), 32),
+    Echo("ws-16k", "WebSocket echo of 16 KiB", ("corelet", "aiohttp", "websockets", "picows"), 16_384),
+    Echo(
+        "ws-deflate",
+        "WebSocket echo of 2 KiB of JSON, permessage-deflate",
+        ("corelet", "aiohttp", "websockets"),
+        2048,
+        is_compressed=True,
+    ),
+)
+
 #: Other measurements by name: their title and their servers.
 TRANSFERS: Final = {
     "upload": "1 GiB received and read, Content-Length",
@@ -136,6 +174,7 @@ TRANSFER_SERVERS: Final = {
 MEMORIES: Final = {
     "idle": f"{IDLE_CONNECTIONS:,} connections, each after one request",
     "silent": f"{IDLE_CONNECTIONS:,} connections that never sent a byte",
+    "ws-idle": f"{IDLE_CONNECTIONS:,} WebSockets, nothing sent",
 }
 MEMORY_SERVERS: Final = ("corelet", "aiohttp")
 #: Statements by scenario and server.
@@ -152,6 +191,7 @@ IMPORTS: Final = {
 #: Scenarios in the order in which they are measured: name -> its servers.
 SERVERS_OF: Final[dict[str, tuple[str, ...]]] = {
     **{load.name: load.servers for load in LOADS},
+    **{echo.name: echo.servers for echo in ECHOES},
     **TRANSFER_SERVERS,
     **dict.fromkeys(MEMORIES, MEMORY_SERVERS),
     **{name: tuple(statements) for name, (_, statements) in IMPORTS.items()},
@@ -174,6 +214,10 @@ class Claim:
     text: str
     limit: float
     value: Callable[[Figures], float]
+
+
+def _message_ratio(scenario: str, over: str = "aiohttp") -> Callable[[Figures], float]:
+    return _ratio(scenario, over, "message_us")
 
 
 def _ratio(scenario: str, over: str = "aiohttp", metric: str = "cpu_us") -> Callable[[Figures], float]:
@@ -212,6 +256,12 @@ CLAIMS: Final = (
     Claim("idle connection: memory of aiohttp's", 0.5, _ratio("idle", metric="connection_bytes")),
     Claim("idle connection: bytes", 4096, _connection_bytes("idle")),
     Claim("silent connection: bytes", 2048, _connection_bytes("silent")),
+    Claim("WebSocket, 32 bytes: CPU of picows's", 1.3, _message_ratio("ws-32", "picows")),
+    Claim("WebSocket, 16 KiB: CPU of picows's", 1.3, _message_ratio("ws-16k", "picows")),
+    Claim("WebSocket, 32 bytes: CPU of aiohttp's", 1 / 1.3, _message_ratio("ws-32")),
+    Claim("WebSocket, 16 KiB: CPU of aiohttp's", 1 / 1.3, _message_ratio("ws-16k")),
+    Claim("WebSocket, compressed: CPU of aiohttp's", 1.0, _message_ratio("ws-deflate")),
+    Claim("idle WebSocket: memory of aiohttp's", 1.0, _ratio("ws-idle", metric="connection_bytes")),
     Claim("import corelet: time of import aiohttp", 1 / 3, _ratio("import", metric="import_ms")),
     Claim("import corelet: memory of import aiohttp", 1 / 3, _ratio("import", metric="import_mb")),
 )

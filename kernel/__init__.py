@@ -12,6 +12,21 @@ from typing import TYPE_CHECKING
 from .facade import make_dir, make_getattr
 
 if TYPE_CHECKING:
+    from corelet_websocket import ClientWebSocketResponse as ClientWebSocketResponse
+    from corelet_websocket import ClientWSTimeout as ClientWSTimeout
+    from corelet_websocket import PermessageDeflate as PermessageDeflate
+    from corelet_websocket import WebSocketClientHandshake as WebSocketClientHandshake
+    from corelet_websocket import WebSocketError as WebSocketError
+    from corelet_websocket import WebSocketExtension as WebSocketExtension
+    from corelet_websocket import WebSocketExtensionFactory as WebSocketExtensionFactory
+    from corelet_websocket import WebSocketExtensionRegistry as WebSocketExtensionRegistry
+    from corelet_websocket import WebSocketHandshakeError as WebSocketHandshakeError
+    from corelet_websocket import WSCloseCode as WSCloseCode
+    from corelet_websocket import WSMessage as WSMessage
+    from corelet_websocket import WSMessageTypeError as WSMessageTypeError
+    from corelet_websocket import WSMsgType as WSMsgType
+    from corelet_websocket import open_client_websocket as open_client_websocket
+
     from . import abc as abc
     from . import hdrs as hdrs
     from . import test_utils as test_utils

@@ -75,7 +75,9 @@ _NAMES_OF: Final = {
     "static": "web.FileResponse web.StaticDef web.StaticResource web.static app.router.add_static",
     "websocket": """
         web.WSMsgType web.WebSocketReady web.WebSocketResponse
-        WSCloseCode WSMessage WSMessageTypeError WSMsgType WebSocketError
+        ClientWSTimeout ClientWebSocketResponse PermessageDeflate WSCloseCode WSMessage WSMessageTypeError WSMsgType
+        WebSocketClientHandshake WebSocketError WebSocketExtension WebSocketExtensionFactory WebSocketExtensionRegistry
+        WebSocketHandshakeError open_client_websocket
     """,
     "multipart": """
         BadContentDispositionHeader BadContentDispositionParam BodyPartReader FormData MultipartReader MultipartWriter
@@ -87,7 +89,7 @@ _NAMES_OF: Final = {
         ClientConnectorCertificateError ClientConnectorDNSError ClientConnectorError ClientConnectorSSLError ClientError
         ClientHandlerType ClientHttpProxyError ClientMiddlewareType ClientOSError ClientPayloadError
         ClientProxyConnectionError ClientRequest ClientResponse ClientResponseError ClientSSLError ClientSession
-        ClientTimeout ClientWSTimeout ClientWebSocketResponse ConnectionTimeoutError ContentTypeError CookieJar
+        ClientTimeout ConnectionTimeoutError ContentTypeError CookieJar
         DefaultResolver DigestAuthMiddleware DummyCookieJar Fingerprint InvalidURL InvalidUrlClientError
         InvalidUrlRedirectClientError NamedPipeConnector NonHttpUrlClientError NonHttpUrlRedirectClientError
         RedirectClientError RequestInfo ServerConnectionError ServerDisconnectedError ServerFingerprintMismatch

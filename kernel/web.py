@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from corelet_routing import view as view
     from corelet_subapps import MatchedSubAppResource as MatchedSubAppResource
     from corelet_subapps import PrefixedSubAppResource as PrefixedSubAppResource
+    from corelet_websocket import WebSocketReady as WebSocketReady
+    from corelet_websocket import WebSocketResponse as WebSocketResponse
+    from corelet_websocket import WSMsgType as WSMsgType
 
     from .abc import Handler as Handler
     from .abc import Middleware as Middleware

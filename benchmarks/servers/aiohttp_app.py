@@ -56,6 +56,14 @@ async def download(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def echo(request: web.Request) -> web.WebSocketResponse:
+    ws = web.WebSocketResponse()
+    await ws.prepare(request)
+    async for message in ws:
+        await ws.send_str(message.data)
+    return ws
+
+
 @web.middleware
 async def find_user(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[USER] = "alice"
@@ -93,6 +101,7 @@ def make_app(shape: str) -> web.Application:
         app.router.add_get("/users/{id}", user)
         app.router.add_put("/upload", upload)
         app.router.add_get("/download/{framing}/{size}", download)
+        app.router.add_get("/echo", echo)
         return app
     for path in make_route_paths(shape):
         app.router.add_get(path, name_route)
