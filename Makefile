@@ -24,6 +24,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 BASE := $(VENV)/.installed-$(VERSION)
 WIRE := $(VENV)/.built-wire-$(VERSION)
 DEV := $(VENV)/.installed-dev-$(VERSION)
+EXAMPLES := $(VENV)/.installed-examples-$(VERSION)
 DOCS := $(VENV)/.installed-docs-$(VERSION)
 COVERAGE := $(BIN)/coverage
 # What runs pytest: RUNNER=$(BIN)/python is faster and counts no coverage.
@@ -38,7 +39,7 @@ BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.p
 .NOTPARALLEL:
 
 help:
-	@echo 'make run     serve the demo on http://$(HOST):$(PORT)/'
+	@echo 'make run     serve the demo, a chat, on http://$(HOST):$(PORT)/ (REDIS_URL=redis://... for several processes)'
 	@echo 'make test    run every test: the accelerated wire on uvloop, the plain one on asyncio; coverage of both'
 	@echo 'make bench   measure against the peers (ARGS="--quick")'
 	@echo 'make micro   measure single steps: parser, serialiser, router, a request without sockets'
@@ -46,8 +47,8 @@ help:
 	@echo 'make docs    build the documentation into docs/_build/html'
 	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000, ARGS=--sanitize)'
 
-run: $(BASE) $(WIRE)
-	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/hello/app.py
+run: $(BASE) $(WIRE) $(if $(REDIS_URL),$(EXAMPLES))
+	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python -m examples.chat
 
 test: forget-coverage test-fast test-pure coverage
 
@@ -57,7 +58,7 @@ forget-coverage:
 	@rm -f .coverage .coverage.*
 
 test-fast: $(DEV) $(WIRE)
-	@for program in curl openssl; do command -v $$program >/dev/null || \
+	@for program in curl openssl redis-server chromium; do command -v $$program >/dev/null || \
 		{ echo "The tests need $$program: apt-get install $$program" >&2; exit 1; }; done
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(RUNNER) -m pytest $(ARGS)
@@ -147,6 +148,10 @@ $(WIRE): $(SOURCES) | $(BASE)
 
 $(DEV): $(BASE)
 	$(INSTALL) --group dev
+	@touch $@
+
+$(EXAMPLES): $(BASE)
+	$(INSTALL) --group examples
 	@touch $@
 
 $(DOCS): $(BASE)
