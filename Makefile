@@ -34,7 +34,7 @@ RUNNER ?= $(COVERAGE) run
 BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python),\
 	$(if $(shell $(candidate) -c 'print(1)' 2>/dev/null),$(candidate))) $(PYTHON))
 
-.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format docs fuzz changelog clean
+.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format docs autobahn fuzz changelog clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -45,6 +45,7 @@ help:
 	@echo 'make micro   measure single steps: parser, serialiser, router, a request without sockets'
 	@echo 'make lint    ruff, mypy, import-linter, changelog fragments;  make format  lets ruff mend what it can'
 	@echo 'make docs    build the documentation into docs/_build/html'
+	@echo 'make autobahn  run the Autobahn TestSuite against both sides of a WebSocket (ARGS=--quick; needs Python 2.7)'
 	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000, ARGS=--sanitize)'
 
 run: $(BASE) $(WIRE) $(if $(REDIS_URL),$(EXAMPLES))
@@ -110,6 +111,9 @@ format: $(DEV)
 docs: $(DOCS)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
+
+autobahn: $(DEV) $(WIRE)
+	$(BIN)/python tests/autobahn/run.py $(ARGS)
 
 fuzz: $(DEV) $(WIRE)
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)

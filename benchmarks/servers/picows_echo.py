@@ -10,7 +10,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 from benchmarks.servers.arguments import Arguments, read_arguments
 
 
-class Echo(WSListener):
+class Echo(WSListener):  # type: ignore[misc,unused-ignore]  # has no types where it is not installed
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.CLOSE:
             transport.send_close()

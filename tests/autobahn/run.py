@@ -52,10 +52,11 @@ def find_python2() -> str:
     Raises:
         SystemExit: there is none.
     """
-    found = shutil.which("python2.7") or next(
-        iter(sorted(map(str, Path.home().glob(".pyenv/versions/2.7.*/bin/python")))), ""
-    )
-    if not found:
+    # Not from the path: pyenv has a stand-in there, which refuses unless this version was chosen.
+    for python in sorted(Path.home().glob(".pyenv/versions/2.7.*/bin/python")):
+        return str(python)
+    found = shutil.which("python2.7")
+    if found is None:
         raise SystemExit("the Autobahn TestSuite needs Python 2.7: pyenv install 2.7.18")
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from multidict import CIMultiDict
@@ -12,6 +12,7 @@ from corelet_websocket import (
     ClientWebSocketResponse,
     PermessageDeflate,
     WebSocketClientHandshake,
+    WebSocketExtensionFactory,
     open_client_websocket,
 )
 
@@ -51,6 +52,7 @@ async def open_websocket(
     protocols: Iterable[str] = (),
     compress: int = 0,
     deflate: PermessageDeflate | None = None,
+    extensions: Sequence[WebSocketExtensionFactory] = (),
     origin: str | None = None,
     fields: dict[str, str] | None = None,
     **options: Any,
@@ -58,9 +60,9 @@ async def open_websocket(
     """Open a WebSocket to a server on 127.0.0.1; ``compress`` are window bits to offer, 0 for none."""
     if compress:
         deflate = PermessageDeflate(max_window_bits=compress)
-    handshake = WebSocketClientHandshake(
-        protocols=protocols, extensions=() if deflate is None else [deflate], origin=origin
-    )
+    if deflate is not None:
+        extensions = [deflate]
+    handshake = WebSocketClientHandshake(protocols=protocols, extensions=extensions, origin=origin)
     transport, reader = await asyncio.get_running_loop().create_connection(HeadReader, "127.0.0.1", port)
     lines = [f"{name}: {value}\r\n" for name, value in {**handshake.headers, **(fields or {})}.items()]
     transport.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{''.join(lines)}\r\n".encode())

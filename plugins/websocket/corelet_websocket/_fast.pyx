@@ -770,6 +770,8 @@ cdef class Channel:
     #: The socket, where frames may go to it by the system's call; -1 where only the transport may write.
     cdef public int descriptor
     cdef bint is_direct
+    # Turns of the loop until the transport holds nothing that it does not tell.
+    cdef int queued_turns
     cdef readonly bint is_client
     cdef readonly bint has_heartbeat
     cdef public bint ping_sent
@@ -805,7 +807,7 @@ cdef class Channel:
                 self.put(message)
         if self.first is not None:
             # The answer to a single message goes to the socket at once; several are collected by the transport.
-            self.is_direct = self.descriptor >= 0 and self.queue is None
+            self.is_direct = self.descriptor >= 0 and self.queue is None and not self.queued_turns
             self.receiver.wake_task()
             self.is_direct = False
             if self.queued_bytes > READ_LIMIT and not self.close_sent:
@@ -875,7 +877,10 @@ cdef class Channel:
         if self.is_direct:
             self.is_direct = False
             self.write_directly(serialize_frame(first, data, self.is_client))
-        elif self.is_client or type(data) is not bytes or PyBytes_GET_SIZE(data) < UNCOPIED:
+            return
+        if self.descriptor >= 0 and not self.queued_turns:
+            self.note_queued()
+        if self.is_client or type(data) is not bytes or PyBytes_GET_SIZE(data) < UNCOPIED:
             self.transport.write(serialize_frame(first, data, self.is_client))
         else:
             self.transport.write(serialize_head(first, PyBytes_GET_SIZE(data), False))
@@ -888,11 +893,25 @@ cdef class Channel:
         cdef Py_ssize_t sent = -1
         if not self.transport.get_write_buffer_size():
             sent = send_bytes(self.descriptor, PyBytes_AS_STRING(frame), size)
-        if sent < 0:
-            self.transport.write(frame)
-        elif sent < size:
-            self.transport.write(frame[sent:])
+        if sent == size:
+            return 0
+        self.note_queued()
+        self.transport.write(frame if sent <= 0 else frame[sent:])
         return 0
+
+    def note_queued(self):
+        """Write by the transport alone for a while: what it collects now goes first.
+
+        uvloop writes what was collected behind a turn's callbacks. What a timer collects has these still before it.
+        """
+        self.queued_turns = 2
+        self.loop.call_soon(self.count_turn)
+
+    def count_turn(self):
+        """Note that a turn of the loop has begun."""
+        self.queued_turns -= 1
+        if self.queued_turns:
+            self.loop.call_soon(self.count_turn)
 
 
 cdef Py_ssize_t weigh(object message) except -1:

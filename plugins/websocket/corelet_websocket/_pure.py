@@ -42,6 +42,7 @@ _CONTENT: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
 _TEXT: Final = int(WSMsgType.TEXT)
 _CLOSE: Final = int(WSMsgType.CLOSE)
 _INVALID_TEXT: Final = 1007
+_NOT_UTF8: Final = "a text message is not UTF-8"
 
 
 def apply_mask(data: bytes, key: bytes) -> bytes:
@@ -260,9 +261,14 @@ class FrameReader:
     def _decode(self, data: bytes, is_last: bool) -> str:
         assert self._decoder is not None
         try:
-            return self._decoder.decode(data, is_last)
+            text = self._decoder.decode(data, is_last)
         except UnicodeDecodeError:
-            raise WebSocketError(_INVALID_TEXT, "a text message is not UTF-8") from None
+            raise WebSocketError(_INVALID_TEXT, _NOT_UTF8) from None
+        # Python's decoder waits for the third byte of a surrogate before it refuses the second.
+        pending = self._decoder.getstate()[0]
+        if pending[:1] == b"\xed" and pending[1:2] > b"\x9f":
+            raise WebSocketError(_INVALID_TEXT, _NOT_UTF8)
+        return text
 
     def _end_frame(self) -> WSMessage | None:
         if self._opcode & _CONTROL:
@@ -553,6 +559,9 @@ class Channel:
                     data = coded
                     first |= extension.rsv
         self.write_frame(first, data)
+
+    def note_queued(self) -> None:
+        """Tell the compiled twin that somebody has written to the transport in this turn of the loop."""
 
     def write_frame(self, first: int, data: bytes | bytearray | memoryview | str) -> None:
         """Hand one frame to the transport."""

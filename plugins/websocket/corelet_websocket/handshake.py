@@ -140,7 +140,7 @@ def _check_origin(values: Sequence[str], origins: Sequence[str], host: str) -> N
         return
     origin = values[0].lower()
     if len(values) == 1:
-        if origin in origins:
+        if origin in origins and origin != SELF_ORIGIN:
             return
         if SELF_ORIGIN in origins and urlsplit(origin).netloc == host.lower():
             return
