@@ -117,8 +117,8 @@ class Page:
     async def screenshot(self, path: Path) -> None:
         """Write a PNG of what is seen."""
         image = base64.b64decode((await self.call("Page.captureScreenshot"))["data"])
-        path.parent.mkdir(exist_ok=True)  # noqa: ASYNC240 -- a test may wait for the disk
-        path.write_bytes(image)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(image)  # noqa: ASYNC240 -- a test may wait for the disk
 
 
 @asynccontextmanager
