@@ -24,6 +24,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 BASE := $(VENV)/.installed-$(VERSION)
 WIRE := $(VENV)/.built-wire-$(VERSION)
 DEV := $(VENV)/.installed-dev-$(VERSION)
+EXAMPLES := $(VENV)/.installed-examples-$(VERSION)
 DOCS := $(VENV)/.installed-docs-$(VERSION)
 COVERAGE := $(BIN)/coverage
 # What runs pytest: RUNNER=$(BIN)/python is faster and counts no coverage.
@@ -38,7 +39,7 @@ BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.p
 .NOTPARALLEL:
 
 help:
-	@echo 'make run     serve the demo on http://$(HOST):$(PORT)/'
+	@echo 'make run     serve the demo, a chat, on http://$(HOST):$(PORT)/ (REDIS_URL=redis://... for several processes)'
 	@echo 'make test    run every test: the accelerated wire on uvloop, the plain one on asyncio; coverage of both'
 	@echo 'make bench   measure against the peers (ARGS="--quick")'
 	@echo 'make micro   measure single steps: parser, serialiser, router, a request without sockets'
@@ -47,8 +48,8 @@ help:
 	@echo 'make autobahn  run the Autobahn TestSuite against both sides of a WebSocket (ARGS=--quick; needs Python 2.7)'
 	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000, ARGS=--sanitize)'
 
-run: $(BASE) $(WIRE)
-	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/hello/app.py
+run: $(BASE) $(WIRE) $(if $(REDIS_URL),$(EXAMPLES))
+	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python -m examples.chat
 
 # Tests wait more than they compute: both runs go at once, and the second one's output stands below the first one's.
 test: setup forget-coverage
@@ -159,6 +160,10 @@ $(WIRE): $(SOURCES) | $(BASE)
 
 $(DEV): $(BASE)
 	$(INSTALL) --group dev
+	@touch $@
+
+$(EXAMPLES): $(BASE)
+	$(INSTALL) --group examples
 	@touch $@
 
 $(DOCS): $(BASE)

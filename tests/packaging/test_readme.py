@@ -112,6 +112,16 @@ async def test_the_sessions_readmes_application_answers(serve: Serve) -> None:
         assert await ask("GET", "/") == "nobody"
 
 
+async def test_the_subapps_readmes_applications_answer(serve: Serve, peer: aiohttp.ClientSession) -> None:
+    served = await serve(run_block_of("plugins/subapps/README.md", 0).app)
+    async with peer.get(served.url / "api" / "users") as answer:
+        assert await answer.json() == {"users": [], "next": "/api/users/ann"}
+    async with peer.get(served.url / "api" / "users" / "ann") as answer:
+        assert await answer.json() == {"name": "ann"}
+    async with peer.get(served.url, headers={"Host": "one.example.com"}) as answer:
+        assert await answer.text() == "the front of a tenant"
+
+
 def test_links_to_files_lead_somewhere() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"

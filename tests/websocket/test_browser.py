@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from corelet import web
+from tests.browser import PATIENCE, open_browser
 from tests.conftest import Serve, Served
 from tests.websocket.conftest import echo
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-)
 PAGE = """<!doctype html><title>echo</title><pre id="log"></pre><script>
 const log = [];
 const sent = ["", "short", "\u00e9".repeat(3000), "x".repeat(100000)];
@@ -44,12 +32,6 @@ ws.onclose = async event => {
 </script>"""
 
 
-def find_browser() -> str:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert found is not None, "the tests need a browser: apt-get install chromium"
-    return found
-
-
 async def run_page(serve: Serve, folder: Path, page: str, talk: Any = None) -> tuple[dict[str, Any], Served]:
     """Show a page to the browser until it posts JSON to /log; that, and where the page came from."""
     reported: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -66,17 +48,9 @@ async def run_page(serve: Serve, folder: Path, page: str, talk: Any = None) -> t
     if talk is not None:
         app.router.add_get("/ws", talk)
     served = await serve(app, access_log=None)
-    profile = f"--user-data-dir={folder / 'profile'}"
-    with (folder / "browser.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            find_browser(), *OPTIONS, profile, "--remote-debugging-port=0", str(served.url), stdout=log, stderr=log
-        )
-    try:
-        return await asyncio.wait_for(reported, 60), served
-    finally:
-        process.terminate()
-        await process.wait()
-        process._transport.close()  # else 3.11 closes it after the loop
+    async with open_browser(folder / "profile") as browser:
+        await browser.open(str(served.url))
+        return await asyncio.wait_for(reported, PATIENCE), served
 
 
 @pytest.mark.parametrize("origins", [None, ["self"]])
