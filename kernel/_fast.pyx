@@ -2022,8 +2022,8 @@ cdef class ServiceBase:
 cdef class ConnectionBase:
     """The part of a server connection that every request passes without a wait: from bytes to the start of a handler.
 
-    ``corelet.connection.Connection`` has the rest, what may wait and what is rare. The two share what begins with an
-    underscore.
+    ``corelet.connection.Connection`` has the rest, what may wait and what is rare. The two are one object, and share
+    its attributes and steps that begin with an underscore.
     """
 
     cdef public ServiceBase _service
@@ -2069,15 +2069,15 @@ cdef class ConnectionBase:
             if self._is_receiving:
                 return
         elif self._request is None and not self._is_writing_paused:
-            self.serve()
+            self._serve()
         if self._request is not None or self._is_writing_paused:
             self._bound_backlog(parser)
 
-    def _serve(self):
-        self.serve()
-
-    cdef int serve(self) except -1:
+    def serve(self):
         """Answer what has been read, until a handler waits or nothing is left. A burst is answered with few writes."""
+        self._serve()
+
+    cdef int _serve(self) except -1:
         cdef RequestParser parser
         cdef bint is_last
         while self._request is None and not self._is_receiving and not self._is_writing_paused:
@@ -2098,7 +2098,7 @@ cdef class ConnectionBase:
             is_last = parser._count_buffered() == 0
             if self._out is None and not is_last:
                 self._out = []
-            self.start(parser, head)
+            self._start(parser, head)
             if is_last and self._out is None and not self._is_reading_paused and not self._has_eof:
                 return 0
             if self._out is not None and len(self._out) >= BURST:
@@ -2106,7 +2106,7 @@ cdef class ConnectionBase:
         self._uncork()
         return 0
 
-    cdef int start(self, RequestParser parser, RequestHead head) except -1:
+    cdef int _start(self, RequestParser parser, RequestHead head) except -1:
         cdef ServiceBase service = self._service
         self._in_head = False
         self.deadline = NEVER
@@ -2136,14 +2136,14 @@ cdef class ConnectionBase:
         task.add_done_callback(self._end_task)
         return 0
 
-    def _write(self, bytes data not None):
+    def send_answer(self, bytes data not None):
         """Write a whole answer, or collect it where a burst is being answered."""
         if self._out is not None:
             self._out.append(data)
         elif self._transport is not None:
             self._transport.write(data)
 
-    def _finish(self, request, response):
+    def finish(self, request, response):
         """Take note that a request has been answered; by None where the connection has to end."""
         cdef ServiceBase service = self._service
         if service.request_finished is not None:

@@ -1393,8 +1393,8 @@ class ServiceBase:
 class ConnectionBase(ABC):
     """The part of a server connection that every request passes without a wait: from bytes to the start of a handler.
 
-    ``corelet.connection.Connection`` has the rest, what may wait and what is rare. The two share what begins with an
-    underscore.
+    ``corelet.connection.Connection`` has the rest, what may wait and what is rare. The two are one object, and share
+    its attributes and steps that begin with an underscore.
     """
 
     __slots__ = (
@@ -1454,11 +1454,11 @@ class ConnectionBase(ABC):
             if self._is_receiving:
                 return
         elif self._request is None and not self._is_writing_paused:
-            self._serve()
+            self.serve()
         if self._request is not None or self._is_writing_paused:
             self._bound_backlog(parser)
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
         """Answer what has been read, until a handler waits or nothing is left. A burst is answered with few writes."""
         while self._request is None and not self._is_receiving and not self._is_writing_paused:
             parser = self._parser
@@ -1515,14 +1515,14 @@ class ConnectionBase(ABC):
         self._task = task
         task.add_done_callback(self._end_task)
 
-    def _write(self, data: bytes) -> None:
+    def send_answer(self, data: bytes) -> None:
         """Write a whole answer, or collect it where a burst is being answered."""
         if self._out is not None:
             self._out.append(data)
         elif self._transport is not None:
             self._transport.write(data)
 
-    def _finish(self, request: Any, response: Any) -> None:
+    def finish(self, request: Any, response: Any) -> None:
         """Take note that a request has been answered; by None where the connection has to end."""
         service = self._service
         if service.request_finished is not None:

@@ -401,7 +401,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         if self._upgraded is not None:
             self._upgraded.resume_writing()
         elif self._parser is not None and self._request is None and not self._is_receiving:
-            self._serve()
+            self.serve()
 
     def _wake_drain(self, exc: Exception | None) -> None:
         waiters, self._drain_waiters = self._drain_waiters, None
@@ -481,7 +481,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         if self._service.handler_cancellation and self._task is not None:
             self._task.cancel()
         elif self._has_waiting_head():
-            self._serve()
+            self.serve()
         # Requests that wait until the peer has taken earlier answers are answered too.
         if self._request is None and not self._is_writing_paused:
             return None
@@ -611,7 +611,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
             content.feed_eof()
         else:  # the handler has left it and ended
             self.deadline = service.now + service.keepalive_seconds
-            self._serve()
+            self.serve()
 
     def _break_body(self, error: RemoteProtocolError) -> None:
         """The body can't be received any more: whoever reads it gets an error, and the connection ends."""
@@ -651,12 +651,12 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
             is_class = isinstance(response, type)
             response = self._make_response(request, self._make_type_error(request, response) if is_class else exc)
         if data is not None:
-            self._write(data)
+            self.send_answer(data)
         elif response is not None:
             response = await self._send(request, response)
         if access_logger is not None and response is not None:
             access_logger.log(request, response, self._loop.time() - started)
-        self._finish(request, response)
+        self.finish(request, response)
 
     def _make_type_error(self, request: BaseRequest, response: object) -> TypeError:
         match = request.match_info
@@ -769,7 +769,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
                 self._service.logger.error("Unhandled error of a connection", exc_info=error)
             self.abort()
         elif self._parser is not None and self._request is None and not self._is_receiving:
-            self._serve()
+            self.serve()
 
     # Ending.
 
@@ -787,7 +787,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         elif self._is_receiving or self._parser is None or self._parser.is_idle:
             self._close(lingers=False)
         elif not self._in_head:
-            self._serve()  # the next request is here, it only has not been looked at
+            self.serve()  # the next request is here, it only has not been looked at
         else:
             self._refuse(RemoteProtocolError(f"the head took longer than {deadlines.head_seconds} s", _TOO_SLOW))
 
