@@ -218,9 +218,9 @@ class Connection(asyncio.Protocol):
                 transport.abort()
             else:
                 transport.close()
-        self.forget()
+        self._forget()
 
-    def forget(self) -> None:
+    def _forget(self) -> None:
         """Take note that no exchange may follow; the place in the pool is free then."""
         if self.is_lost:
             return
@@ -263,6 +263,10 @@ class Connection(asyncio.Protocol):
         self._stop_watching()
         exchange.complete()
         return self._transport, rest
+
+    def forget(self) -> None:
+        """Take note that the transport is gone that was handed over; the place in the pool is free then."""
+        self.connection_lost(None)
 
     def detach(self) -> asyncio.Transport:
         """Give the transport away, for TLS inside of it; the connection counts as lost, without a word to the pool.
@@ -384,7 +388,7 @@ class Connection(asyncio.Protocol):
         if exc is None and self._exchange is not None and self._exchange.head is not None:
             self._end_answer(self._exchange)
         exchange, self._exchange = self._exchange, None
-        self.forget()
+        self._forget()
         if exchange is not None:
             exchange.fail(_make_loss_error(exchange, exc))
         self._wake_drain()

@@ -362,7 +362,6 @@ class ClientSession:
         max_headers: int | None = None,
         middlewares: Sequence[ClientMiddlewareType] | None = None,
         upload_tracker: UploadTracker | None = None,
-        is_upgrade: bool = False,
     ) -> ClientResponse:
         loop = asyncio.get_running_loop()
         if loop is not self._loop or self._is_closed:
@@ -396,7 +395,6 @@ class ClientSession:
             compress=self._check_coding(compress) if compress else None,
             chunked=bool(chunked),
             expect100=expect100,
-            is_upgrade=is_upgrade,
             allow_redirects=allow_redirects,
             max_redirects=max_redirects,
             proxy=real_proxy,
