@@ -1,4 +1,4 @@
-"""``ws_connect``: the handshake goes as a request of the session, with its cookies, proxies, timeouts and middlewares."""
+"""``ws_connect``: the handshake goes as a request of the session, with all that belongs to one."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_server_that_does_not_agree(raw, client) -> None:
     assert_at_rest(client)
 
 
-async def accept(peer: Peer, *, fields: str = "") -> None:
+async def accept(peer: Peer, *, fields: str = "", behind: bytes = b"") -> None:
     head, _ = await peer.read_request()
     key = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")).split(b": ")[1]
     digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
@@ -75,19 +75,13 @@ async def accept(peer: Peer, *, fields: str = "") -> None:
         b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
         + base64.b64encode(digest)
         + f"\r\n{fields}\r\n".encode()
+        + behind
     )
 
 
 async def test_a_frame_in_one_piece_with_the_head_is_not_lost(raw, client) -> None:
     async def script(peer: Peer) -> None:
-        sent = []
-        peer.send, send = lambda data: keep(data), peer.send
-
-        async def keep(data: bytes) -> None:
-            sent.append(data)
-
-        await accept(peer)
-        await send(b"".join(sent) + b"\x81\x02hi")
+        await accept(peer, behind=b"\x81\x02hi")
         await peer.wait_closed()
 
     server = await raw(script)
