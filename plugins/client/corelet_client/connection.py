@@ -138,7 +138,9 @@ class Connection(asyncio.Protocol):
         self._read_seconds = settings.timeout.sock_read or None
         if self._read_seconds is not None:
             self._last_read = self._loop.time()
-        self._watch(self._next_deadline())
+            self._watch(self._next_deadline())
+        elif request.deadline < self._timer_at:
+            self._watch(request.deadline)
 
     def is_fit(self) -> bool:
         """Tell whether an idle connection can take another exchange.
