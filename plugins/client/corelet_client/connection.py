@@ -49,9 +49,11 @@ class Connection(asyncio.Protocol):
         on_free: called with the connection once an exchange is complete and another one may follow.
         on_lost: called with the connection once no exchange may follow.
         limits: of the heads of answers.
+        says_farewell: TLS is ended by its farewell, and not just by the socket's end.
     """
 
     __slots__ = (
+        "_aborts",
         "_closed",
         "_deadline",
         "_drain_waiters",
@@ -82,7 +84,10 @@ class Connection(asyncio.Protocol):
         on_free: Callable[[Connection], None],
         on_lost: Callable[[Connection], None],
         limits: Limits,
+        *,
+        says_farewell: bool = False,
     ) -> None:
+        self._aborts = key.is_ssl and not says_farewell
         self._loop = loop
         self.key = key
         self._on_free = on_free
@@ -216,7 +221,7 @@ class Connection(asyncio.Protocol):
     def _lose(self, *, abort: bool) -> None:
         transport = self._transport
         if transport is not None:
-            if abort:
+            if abort or self._aborts:
                 transport.abort()
             else:
                 transport.close()

@@ -224,6 +224,7 @@ class ClientSession:
         headers = self._headers.copy()
         _check_host(headers)
         automatic = {
+            hdrs.CONNECTION: self._choose_connection(),
             hdrs.ACCEPT: "*/*",
             hdrs.ACCEPT_ENCODING: ", ".join(self._codings),
             hdrs.USER_AGENT: USER_AGENT,
@@ -232,6 +233,12 @@ class ClientSession:
             if value and name not in headers and name.lower() not in self._skip_auto_headers:
                 headers[name] = value
         return headers
+
+    def _choose_connection(self) -> str:
+        """Say what becomes of the connection, where that is not what the version implies. Source: RFC 9112 section 9.3."""
+        if self._connector is not None and self._connector.force_close:
+            return "close"
+        return "keep-alive" if self._version < HttpVersion11 else ""
 
     def _wrap(self, middlewares: Sequence[ClientMiddlewareType]) -> ClientHandlerType:
         """Put middlewares, and what plugins wrap, around what sends a request."""
