@@ -235,7 +235,7 @@ class ClientSession:
         return headers
 
     def _choose_connection(self) -> str:
-        """Say what becomes of the connection, where that is not what the version implies. Source: RFC 9112 section 9.3."""
+        """Say what becomes of a connection where the version does not. Source: RFC 9112 section 9.3."""
         if self._connector is not None and self._connector.force_close:
             return "close"
         return "keep-alive" if self._version < HttpVersion11 else ""
