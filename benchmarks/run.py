@@ -67,7 +67,7 @@ class Bench:
         if name in CALLS:
             return self._measure_client(CALLS[name], server)
         load = LOADS.get(name)
-        shape = "plain" if load is None else load.shape
+        shape = scenarios.TRANSFER_SHAPES.get(name, "plain") if load is None else load.shape
         with ServerProcess(self.python, scenarios.SERVERS[server], shape, self.server_processor) as running:
             if load is not None:
                 return measure_load(running, load, self.seconds, self.load_processor)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.servers.arguments import HELLO, ROUTES
+from benchmarks.servers.arguments import HELLO, REPORT, ROUTES, SESSION_USER, SMALL_FILE_BYTES
 
 #: Servers by the name in tables: the module under ``benchmarks.servers``.
 SERVERS: Final = {
@@ -35,6 +37,8 @@ GIB: Final = 2**30
 PIPELINE: Final = 16
 CONNECTIONS: Final = 64
 IDLE_CONNECTIONS: Final = 10_000
+#: Fields of a form.
+FIELDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Load:
         shape: the application that the servers run.
         headers: fields of the request.
         pipeline: requests sent in one write.
+        form: the body of a POST; a GET without one.
     """
 
     name: str
@@ -60,6 +65,7 @@ class Load:
     shape: str = "plain"
     headers: dict[str, str] = field(default_factory=dict)
     pipeline: int = 1
+    form: bytes = b""
 
 
 def _is(expected: str) -> Callable[[bytes], bool]:
@@ -68,6 +74,33 @@ def _is(expected: str) -> Callable[[bytes], bool]:
 
 def _is_user(body: bytes) -> bool:
     return body.replace(b" ", b"") == b'{"id":42,"verbose":"yes","client":"bench"}'
+
+
+def _is_report(body: bytes) -> bool:
+    return bool(json.loads(gzip.decompress(body)) == REPORT)
+
+
+#: Cookies of a session that holds ``{"user": SESSION_USER}``, made by ``SESSION_KEY``: a signed and an encrypted one of
+#: corelet, and aiohttp_session's.
+SIGNED_COOKIE: Final = (
+    "session=WzE3OTAwMDAwMDAsMTc5MDAwMDAwMCxudWxsLHsidXNlciI6ImFsaWNlIn1d.h8hRaSRvyEt90KChF1LFmRSBmAJP1taUGENKqc3giFQ"
+)
+ENCRYPTED_COOKIE: Final = (
+    "session=ZxY5O-omd6x5etMlEfUNLopY5PDYP9fxqbHJKrnZMkU0Yn242irKbmbfs0Fqx92oTiAbj9lTJPXPv8Kw3eJou3006AnVciZj8Q"
+)
+AIOHTTP_COOKIE: Final = (
+    "AIOHTTP_SESSION=gAAAAABrCFMEyGLU99JpB870HWT5-j1VQ6VvhlamBhWrE2gh76QAaZ4vQvz7gLrdn6WY4WoDXnTAU8R4XSXP_Tx69E4YbCmaga_"
+    "Bk9AIjBqkaSIE3EtYaTrVAXgJX5ZCiZSjO8YsaHg8F_iLq-KzgBElTCYxvI4qJQ=="
+)
+
+
+def _make_urlencoded() -> bytes:
+    return "&".join(f"field{number}=value+{number}" for number in range(FIELDS)).encode()
+
+
+def _make_multipart() -> bytes:
+    head = '--bound\r\nContent-Disposition: form-data; name="field{0}"\r\n\r\nvalue {0}\r\n'
+    return ("".join(head.format(number) for number in range(FIELDS)) + "--bound--\r\n").encode()
 
 
 LOADS: Final = (
@@ -124,6 +157,69 @@ LOADS: Final = (
         f"/acme/r{ROUTES - 1}/7",
         _is("7"),
         "nested-routes",
+    ),
+    Load(
+        "gzip",
+        "JSON of 21 KiB, enable_compression(gzip), zlib",
+        ("corelet", "aiohttp"),
+        "/report",
+        _is_report,
+        headers={"Accept-Encoding": "gzip"},
+    ),
+    Load(
+        "left-alone",
+        "hello through compression_middleware, which leaves it alone",
+        ("corelet",),
+        "/",
+        _is(HELLO),
+        "compression",
+        headers={"Accept-Encoding": "gzip, deflate, br, zstd"},
+    ),
+    Load(
+        "signed-session",
+        "a session in a signed cookie is read; aiohttp_session's is encrypted",
+        ("corelet", "aiohttp"),
+        "/",
+        _is(SESSION_USER),
+        "signed-session",
+        headers={"Cookie": f"{SIGNED_COOKIE}; {AIOHTTP_COOKIE}"},
+    ),
+    Load(
+        "encrypted-session",
+        "a session in an encrypted cookie is read",
+        ("corelet", "aiohttp"),
+        "/",
+        _is(SESSION_USER),
+        "encrypted-session",
+        headers={"Cookie": f"{ENCRYPTED_COOKIE}; {AIOHTTP_COOKIE}"},
+    ),
+    Load(
+        "static",
+        f"static file of {SMALL_FILE_BYTES // 1024} KiB",
+        ("corelet", "aiohttp"),
+        "/static/small.bin",
+        lambda body: len(body) == SMALL_FILE_BYTES,
+        "files",
+    ),
+    Load(
+        "form",
+        f"post of {FIELDS} fields, urlencoded",
+        ("corelet", "aiohttp"),
+        "/form",
+        _is(str(FIELDS)),
+        "files",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        form=_make_urlencoded(),
+    ),
+    Load(
+        "form-multipart",
+        f"post of {FIELDS} fields, multipart",
+        ("corelet", "aiohttp"),
+        "/form",
+        _is(str(FIELDS)),
+        "files",
+        {"Content-Type": "multipart/form-data; boundary=bound"},
+        form=_make_multipart(),
     ),
 )
 
@@ -196,13 +292,19 @@ TRANSFERS: Final = {
     "upload-chunked": "1 GiB received and read, chunks of 64 KiB",
     "download": "1 GiB sent by writes of 64 KiB, Content-Length",
     "download-chunked": "1 GiB sent by writes of 64 KiB, chunked",
+    "static-large": "static file of 100 MiB",
+    "multipart-large": "100 MiB received as a file of a multipart body and read in pieces of 64 KiB",
 }
 TRANSFER_SERVERS: Final = {
     "upload": ("raw", "corelet", "aiohttp"),
     "upload-chunked": ("corelet", "aiohttp"),
     "download": ("raw", "corelet", "aiohttp"),
     "download-chunked": ("corelet", "aiohttp"),
+    "static-large": ("corelet", "aiohttp"),
+    "multipart-large": ("corelet", "aiohttp"),
 }
+#: What is measured on another application than the plain one.
+TRANSFER_SHAPES: Final = {"static-large": "files", "multipart-large": "files"}
 MEMORIES: Final = {
     "idle": f"{IDLE_CONNECTIONS:,} connections, each after one request",
     "silent": f"{IDLE_CONNECTIONS:,} connections that never sent a byte",
@@ -266,6 +368,10 @@ def _above_the_limit(figures: Figures) -> float:
     return (figures("hello", "corelet", "cpu_us") - raw) / (figures("hello", "aiohttp", "cpu_us") - raw)
 
 
+def _left_alone(figures: Figures) -> float:
+    return figures("left-alone", "corelet", "cpu_us") - figures("hello", "corelet", "cpu_us")
+
+
 def _connection_bytes(scenario: str) -> Callable[[Figures], float]:
     return lambda figures: figures(scenario, "corelet", "connection_bytes")
 
@@ -282,10 +388,19 @@ CLAIMS: Final = (
     Claim("pipelined: CPU of aiohttp's", 1 / 6, _ratio("pipelined")),
     Claim("routes: CPU of the last, of the first", 1.2, _growth("last-route", "first-route")),
     Claim("nested routes: CPU of the last, of the first", 1.2, _growth("last-nested", "first-nested")),
+    Claim("gzip: CPU of aiohttp's", 0.8, _ratio("gzip")),
+    Claim("compression_middleware on what it leaves alone: microseconds", 2.0, _left_alone),
+    Claim("signed session: CPU of aiohttp's", 1 / 2.5, _ratio("signed-session")),
+    Claim("encrypted session: CPU of aiohttp's", 1 / 2.5, _ratio("encrypted-session")),
     Claim("upload: CPU of aiohttp's", 0.7, _ratio("upload", metric="cpu_s")),
     Claim("upload, chunked: CPU of aiohttp's", 0.7, _ratio("upload-chunked", metric="cpu_s")),
     Claim("download: CPU of aiohttp's", 0.7, _ratio("download", metric="cpu_s")),
     Claim("download, chunked: CPU of aiohttp's", 0.7, _ratio("download-chunked", metric="cpu_s")),
+    Claim("static file of 64 KiB: CPU of aiohttp's", 0.5, _ratio("static")),
+    Claim("static file of 100 MiB: CPU of aiohttp's", 0.8, _ratio("static-large", metric="cpu_s")),
+    Claim("post of 20 fields: CPU of aiohttp's", 0.5, _ratio("form")),
+    Claim("post of 20 fields, multipart: CPU of aiohttp's", 0.5, _ratio("form-multipart")),
+    Claim("multipart upload of 100 MiB: CPU of aiohttp's", 0.8, _ratio("multipart-large", metric="cpu_s")),
     Claim("idle connection: memory of aiohttp's", 0.5, _ratio("idle", metric="connection_bytes")),
     Claim("idle connection: bytes", 4096, _connection_bytes("idle")),
     Claim("silent connection: bytes", 2048, _connection_bytes("silent")),

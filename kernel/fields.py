@@ -434,13 +434,14 @@ def choose_coding(value: str | None, offered: tuple[str, ...]) -> str | None:
 
     Source: RFC 9110 section 12.5.3; ``x-gzip`` is gzip by section 8.4.1.3.
     """
-    if value is not None and len(value) <= _REMEMBERED_CHARACTERS:
-        return _choose_remembered_coding(value, offered)
-    return _choose_coding(value, offered)
+    if value is None:
+        return "identity" if "identity" in offered else None
+    choose = _choose_remembered_coding if len(value) <= _REMEMBERED_CHARACTERS else _choose_coding
+    return choose(value, offered)
 
 
-def _choose_coding(value: str | None, offered: tuple[str, ...]) -> str | None:
-    qualities = {_CODING_ALIASES.get(name, name): quality for name, quality in parse_quality_list(value or "")}
+def _choose_coding(value: str, offered: tuple[str, ...]) -> str | None:
+    qualities = {_CODING_ALIASES.get(name, name): quality for name, quality in parse_quality_list(value)}
     others = qualities.get("*", 0.0)
     qualities.setdefault("identity", others if "*" in qualities else _UNNAMED_IDENTITY)
     best = max(offered, key=lambda name: qualities.get(name, others), default="identity")
@@ -484,8 +485,9 @@ def parse_urlencoded(
     text = data if isinstance(data, str) else data.decode(encoding, "replace")
     if max_fields is not None and text.count("&") >= max_fields:
         _check_field_count(text, max_fields)
-    pairs = [field.partition("=") for field in text.split("&") if field]
-    if "%" not in text and "+" not in text:
+    # A plus is a space in names and values alike, and no sign that ends one.
+    pairs = [field.partition("=") for field in text.replace("+", " ").split("&") if field]
+    if "%" not in text:
         return [(name, value) for name, _, value in pairs]
     return [(_decode_form_text(name, encoding), _decode_form_text(value, encoding)) for name, _, value in pairs]
 
@@ -497,6 +499,4 @@ def _check_field_count(text: str, max_fields: int) -> None:
 
 
 def _decode_form_text(text: str, encoding: str) -> str:
-    if "+" in text:
-        text = text.replace("+", " ")
     return unquote(text, encoding, "replace") if "%" in text else text

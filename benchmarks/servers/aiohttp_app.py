@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp_session
 import uvloop
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 from aiohttp.typedefs import Handler
+from aiohttp_session.cookie_storage import EncryptedCookieStorage
 
-from benchmarks.servers.arguments import BLOCK_BYTES, HELLO, Arguments, make_route_paths, read_arguments
+from benchmarks.servers.arguments import (
+    BLOCK_BYTES,
+    HELLO,
+    REPORT,
+    SESSION_KEY,
+    Arguments,
+    make_files,
+    make_route_paths,
+    read_arguments,
+)
 
 USER: web.RequestKey[str] = web.RequestKey("user", str)
 
@@ -25,6 +36,12 @@ async def user(request: web.Request) -> web.Response:
             "client": request.headers["X-Client"],
         }
     )
+
+
+async def report(request: web.Request) -> web.Response:
+    response = web.json_response(REPORT)
+    response.enable_compression(web.ContentCoding.gzip)
+    return response
 
 
 async def show_user(request: web.Request) -> web.Response:
@@ -64,6 +81,19 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
     return ws
 
 
+async def count_fields(request: web.Request) -> web.Response:
+    return web.Response(text=str(len(await request.post())))
+
+
+async def count_parts(request: web.Request) -> web.Response:
+    received = 0
+    async for part in await request.multipart():
+        assert isinstance(part, BodyPartReader)
+        while piece := await part.read_chunk(BLOCK_BYTES):
+            received += len(piece)
+    return web.Response(text=str(received))
+
+
 @web.middleware
 async def find_user(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[USER] = "alice"
@@ -78,6 +108,11 @@ async def stamp(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
+async def show_session_user(request: web.Request) -> web.Response:
+    session = await aiohttp_session.get_session(request)
+    return web.Response(text=session["user"])
+
+
 def make_sub() -> web.Application:
     sub = web.Application(middlewares=[find_user, stamp])
     sub.router.add_get("/user", show_user)
@@ -86,7 +121,12 @@ def make_sub() -> web.Application:
 
 
 def make_app(shape: str) -> web.Application:
-    """Make the application of a shape."""
+    """Make the application of a shape; aiohttp_session has no signed cookies, it encrypts both times."""
+    if shape in ("signed-session", "encrypted-session"):
+        app = web.Application()
+        aiohttp_session.setup(app, EncryptedCookieStorage(SESSION_KEY))
+        app.router.add_get("/", show_session_user)
+        return app
     if shape == "middlewares":
         app = web.Application(middlewares=[find_user, stamp])
         app.router.add_get("/", show_user)
@@ -96,9 +136,15 @@ def make_app(shape: str) -> web.Application:
         app.add_subapp("/sub", make_sub())
         return app
     app = web.Application(client_max_size=2**40)
+    if shape == "files":
+        app.router.add_static("/static", make_files())
+        app.router.add_post("/form", count_fields)
+        app.router.add_post("/multipart", count_parts)
+        return app
     if shape == "plain":
         app.router.add_get("/", hello)
         app.router.add_get("/users/{id}", user)
+        app.router.add_get("/report", report)
         app.router.add_put("/upload", upload)
         app.router.add_get("/download/{framing}/{size}", download)
         app.router.add_get("/echo", echo)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Connect, Served
-from tests.raw_client import Answer
+from tests.raw_client import Answer, RawClient
 
 START_SECONDS = 20.0
 
@@ -85,21 +85,26 @@ def memcached() -> Iterator[Program]:
 
 
 class Browser:
-    """One peer with its cookies, by name; each request has a connection of its own."""
+    """One peer with its cookies, by name; each request has a connection of its own, unless one is kept."""
 
     def __init__(self, served: Served, connect: Connect, **kwargs: object) -> None:
         self.served = served
         self.cookies: dict[str, str] = {}
         self.set_cookies: list[str] = []
-        self._connect = connect
+        self.keeps_connection = False
+        self.connect = connect
         self._kwargs = kwargs
+        self._client: RawClient | None = None
 
     async def get(self, target: str, *, method: str = "GET") -> Answer:
-        client = await self._connect(self.served, **self._kwargs)
+        client = self._client or await self.connect(self.served, **self._kwargs)
         pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         answer = await client.get(target, method=method, fields=f"Cookie: {pairs}\r\n" if pairs else "")
         self.take(answer)
-        await client.close()
+        if self.keeps_connection:
+            self._client = client
+        else:
+            await client.close()
         return answer
 
     def take(self, answer: Answer) -> None:
