@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -44,6 +44,7 @@ def test_colon_in_a_login_and_unknown_characters_are_refused():
 text = st.text(alphabet=st.characters(codec="utf-8"), max_size=20)
 
 
+@settings(deadline=None)
 @given(login=text.filter(lambda login: ":" not in login), password=text)
 def test_what_was_encoded_is_decoded(login, password):
     auth = BasicAuth(login, password, "utf-8")

@@ -234,13 +234,29 @@ async def test_an_idle_connection_is_closed_after_its_time(raw) -> None:
         assert connector.pool.connections == []
 
 
-async def test_force_close_keeps_no_connection(raw) -> None:
+async def test_force_close_keeps_no_connection_and_says_so(raw) -> None:
     server = await raw(serve_ok)
     async with corelet.ClientSession(connector=corelet.TCPConnector(force_close=True)) as session:
         for _ in range(2):
             async with session.get(server.url) as response:
                 await response.read()
     assert server.connections == 2
+    assert b"\r\nConnection: close\r\n" in server.heads[0]
+
+
+async def test_http_1_0_asks_to_keep_the_connection(raw) -> None:
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.read_request()
+            await peer.send(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok")
+
+    server = await raw(script)
+    async with corelet.ClientSession(version=corelet.HttpVersion10) as session:
+        for _ in range(2):
+            async with session.get(server.url) as response:
+                assert await response.read() == b"ok"
+    assert server.connections == 1
+    assert b"\r\nConnection: keep-alive\r\n" in server.heads[0]
 
 
 def test_force_close_with_a_keepalive_timeout_is_refused() -> None:

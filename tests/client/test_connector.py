@@ -350,3 +350,22 @@ async def test_a_closed_connector_refuses_requests() -> None:
     async with corelet.ClientSession(connector=connector, connector_owner=False) as session:
         with pytest.raises(RuntimeError, match="closed"):
             await session.get("http://any.test/")
+
+
+async def test_tls_ends_by_its_farewell_where_time_is_given_for_it(raw, tls) -> None:
+    ends: list[BaseException | None] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.answer()
+        try:
+            ends.append(None if await peer.reader.read(1) == b"" else ValueError())
+        except (ConnectionError, ssl.SSLError) as error:
+            ends.append(error)
+
+    server = await raw(script, ssl=tls.server)
+    connector = corelet.TCPConnector(ssl=tls.client, ssl_shutdown_timeout=2)
+    async with corelet.ClientSession(connector=connector) as session:
+        assert await fetch(session, server.url) == b"ok"
+    await server.wait_for(lambda: server.closed == 1)
+    assert ends == [None]

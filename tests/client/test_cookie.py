@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from http.cookies import Morsel, SimpleCookie
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corelet_client.cookie import (
@@ -149,6 +149,7 @@ def test_year_of_two_digits_has_a_century(year, full):
     assert parse_cookie_date(f"02 Jan {year} 03:04:05") == expected
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1601, 1, 1)))  # noqa: DTZ001 -- made aware below
 def test_every_http_date_is_read(moment):
     moment = moment.replace(microsecond=0, tzinfo=UTC)
@@ -156,6 +157,7 @@ def test_every_http_date_is_read(moment):
     assert parse_cookie_date(text) == moment.timestamp()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.text(alphabet='=;," \\\t/a1:0Jun', max_size=200))
 def test_any_line_is_read_without_an_error(line):
     cookie = parse_set_cookie(line)

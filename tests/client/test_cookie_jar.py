@@ -7,6 +7,7 @@ import http.cookiejar
 import json
 import os
 import random
+import re
 import stat
 import string
 import time
@@ -424,9 +425,9 @@ def test_larger_cookie_that_does_not_fit_leaves_room_for_smaller_ones():
 
 
 def measure(work, size: int) -> float:
-    """Give the CPU seconds of the best of three runs."""
+    """Give the CPU seconds of the better of two runs."""
     best = 1e9
-    for _ in range(3):
+    for _ in range(2):
         start = time.process_time()
         work(size)
         best = min(best, time.process_time() - start)
@@ -448,7 +449,7 @@ def measure(work, size: int) -> float:
     ids=["names", "hosts", "expiries", "attributes", "date", "backslashes", "dots", "labels"],
 )
 def test_cost_grows_no_faster_than_input(work):
-    small, large = 2000, 16_000
+    small, large = 1000, 8000
     # Eight times the input; quadratic would be 64 times the cost. A floor takes the noise of small times.
     assert measure(work, large) < 25 * max(measure(work, small), 0.002)
 
@@ -634,7 +635,13 @@ def name_apart(settings_of: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(setter, f"d{line}" if "Domain" in line else line) for setter, line in settings_of]
 
 
-@settings(max_examples=60)
+def is_foreign(setter: str, line: str) -> bool:
+    """Whether the host may not set a cookie for the domain."""
+    domain = re.search(r"Domain=\.?([^;]+)", line)
+    return domain is not None and not f".{URL(setter).host}".endswith(f".{domain[1]}")
+
+
+@settings(deadline=None, max_examples=60)
 @given(settings_of=st.lists(st.tuples(urls, lines), max_size=8), url=urls)
 def test_jar_agrees_with_the_standard_library(settings_of, url):
     """http.cookiejar sends all cookies of one name, so compare names with theirs, and ours among their values."""
@@ -644,7 +651,7 @@ def test_jar_agrees_with_the_standard_library(settings_of, url):
     theirs = http.cookiejar.CookieJar(policy)
     ours = CookieJar()
     for setter, line in name_apart(settings_of):
-        if "y.org" in setter and "Domain" in line:  # by Max-Age=0 a foreign host can remove a cookie there
+        if is_foreign(setter, line):  # by Max-Age=0 a foreign host can remove a cookie there
             continue
         theirs.extract_cookies(Answer(line), urllib.request.Request(setter))
         take(setter, line, jar=ours)
@@ -677,7 +684,7 @@ def test_jar_agrees_with_aiohttp(settings_of, asked):
 def test_random_traffic_keeps_the_count_right():
     source = random.Random(7)
     jar = CookieJar(max_cookies=50, max_cookies_per_domain=20)
-    for _ in range(3000):
+    for _ in range(1500):
         host = source.choice(HOSTS)
         name = source.choice(string.ascii_letters)
         life = source.choice(["", "; Max-Age=0", "; Max-Age=100"])

@@ -16,6 +16,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PLUGINS: Final = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 #: What a plugin may import, beside ``corelet`` itself.
 PUBLIC_MODULES: Final = {f"corelet.{name}" for name in ("abc", "fields", "plugins", "web", "wire", "writer")}
+#: A private part of a name; ``corelet.__version__`` is public.
+PRIVATE: Final = re.compile(r"\._(?!_version__$)")
 #: Names of ``corelet`` that stand for a module.
 MODULE_NAMES: Final = {"corelet.hdrs", "corelet.test_utils"}
 KERNEL_MODULES: Final = {path.stem for path in ROOT.glob("kernel/[!_]*.py")} | {"_fast", "_pure"}
@@ -133,7 +135,7 @@ def test_a_plugin_imports_what_a_stranger_could(plugin: str) -> None:
         imports = find_imports(ast.parse(path.read_text(encoding="utf-8")), with_typing=True)
         inner = {f"corelet.{module}" for module in KERNEL_MODULES} - PUBLIC_MODULES - MODULE_NAMES
         assert not imports & inner, path.name
-        assert not {name for name in imports if name.startswith("corelet.") and "._" in name}, path.name
+        assert not {name for name in imports if name.startswith("corelet.") and PRIVATE.search(name)}, path.name
 
 
 def find_reaches(tree: ast.AST) -> set[str]:
@@ -146,9 +148,7 @@ def find_reaches(tree: ast.AST) -> set[str]:
 def find_inner(tree: ast.AST) -> set[str]:
     """Find reaches into modules of the kernel that are not public."""
     inner = {f"corelet.{module}" for module in KERNEL_MODULES} - PUBLIC_MODULES - MODULE_NAMES
-    return {
-        name for name in find_reaches(tree) if ".".join(name.split(".")[:2]) in inner or re.search(r"\._(?!_)", name)
-    }
+    return {name for name in find_reaches(tree) if ".".join(name.split(".")[:2]) in inner or PRIVATE.search(name)}
 
 
 @pytest.mark.parametrize(
@@ -195,10 +195,6 @@ def find_own_names(tree: ast.AST) -> set[str]:
             case ast.Constant(value=str(text)):
                 found.add(text)
     return found
-
-
-#: Modules whose classes go on what a class of another one begins; the two share what begins with an underscore.
-HALVES: Final = {"kernel/connection.py": "kernel/_pure.py"}
 
 
 @pytest.mark.parametrize("pattern", ["kernel/*.py", "plugins/*/corelet_*/*.py"])

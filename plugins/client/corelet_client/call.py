@@ -79,7 +79,6 @@ class Call:
     compress: str | None
     chunked: bool
     expect100: bool
-    is_upgrade: bool
     allow_redirects: bool
     max_redirects: int
     proxy: URL | None
@@ -202,7 +201,6 @@ class Call:
         request.deadline = self.deadline
         request.tracer = self.tracer
         request.upload_tracker = self.upload_tracker
-        request.is_upgrade = self.is_upgrade
         return request
 
     def _add_cookies(self, headers: CIMultiDict[str]) -> None:

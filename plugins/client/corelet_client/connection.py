@@ -49,9 +49,11 @@ class Connection(asyncio.Protocol):
         on_free: called with the connection once an exchange is complete and another one may follow.
         on_lost: called with the connection once no exchange may follow.
         limits: of the heads of answers.
+        says_farewell: TLS is ended by its farewell, and not just by the socket's end.
     """
 
     __slots__ = (
+        "_aborts",
         "_closed",
         "_deadline",
         "_drain_waiters",
@@ -82,7 +84,10 @@ class Connection(asyncio.Protocol):
         on_free: Callable[[Connection], None],
         on_lost: Callable[[Connection], None],
         limits: Limits,
+        *,
+        says_farewell: bool = False,
     ) -> None:
+        self._aborts = key.is_ssl and not says_farewell
         self._loop = loop
         self.key = key
         self._on_free = on_free
@@ -138,7 +143,9 @@ class Connection(asyncio.Protocol):
         self._read_seconds = settings.timeout.sock_read or None
         if self._read_seconds is not None:
             self._last_read = self._loop.time()
-        self._watch(self._next_deadline())
+            self._watch(self._next_deadline())
+        elif request.deadline < self._timer_at:
+            self._watch(request.deadline)
 
     def is_fit(self) -> bool:
         """Tell whether an idle connection can take another exchange.
@@ -214,13 +221,13 @@ class Connection(asyncio.Protocol):
     def _lose(self, *, abort: bool) -> None:
         transport = self._transport
         if transport is not None:
-            if abort:
+            if abort or self._aborts:
                 transport.abort()
             else:
                 transport.close()
-        self.forget()
+        self._forget()
 
-    def forget(self) -> None:
+    def _forget(self) -> None:
         """Take note that no exchange may follow; the place in the pool is free then."""
         if self.is_lost:
             return
@@ -263,6 +270,10 @@ class Connection(asyncio.Protocol):
         self._stop_watching()
         exchange.complete()
         return self._transport, rest
+
+    def forget(self) -> None:
+        """Take note that the transport is gone that was handed over; the place in the pool is free then."""
+        self.connection_lost(None)
 
     def detach(self) -> asyncio.Transport:
         """Give the transport away, for TLS inside of it; the connection counts as lost, without a word to the pool.
@@ -384,7 +395,7 @@ class Connection(asyncio.Protocol):
         if exc is None and self._exchange is not None and self._exchange.head is not None:
             self._end_answer(self._exchange)
         exchange, self._exchange = self._exchange, None
-        self.forget()
+        self._forget()
         if exchange is not None:
             exchange.fail(_make_loss_error(exchange, exc))
         self._wake_drain()

@@ -237,7 +237,8 @@ class BaseConnector:
     def make_connection(self, key: ConnectionKey, limits: Limits = _LIMITS) -> Connection:
         """Make a connection without a socket yet: the protocol for ``loop.create_connection``."""
         pool = self._bind()
-        return Connection(asyncio.get_running_loop(), key, pool.free, pool.lose, limits)
+        farewell = bool(self._ssl_shutdown_timeout)
+        return Connection(asyncio.get_running_loop(), key, pool.free, pool.lose, limits, says_farewell=farewell)
 
     def release(self, connection: Connection) -> None:
         """Give a connection back that was not used."""
@@ -259,7 +260,7 @@ class BaseConnector:
             self._is_closed = True
             return []
         self._is_closed = True
-        return self._pool.close(abort_ssl=abort_ssl or self._ssl_shutdown_timeout is None)
+        return self._pool.close(abort_ssl=abort_ssl)
 
     async def __aenter__(self) -> Self:
         return self

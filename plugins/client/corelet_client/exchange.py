@@ -84,7 +84,7 @@ class Exchange:
                 self._go_on_with_upload()
             return
         request = self.request
-        if head.upgrade and not request.is_upgrade:
+        if head.upgrade and hdrs.UPGRADE not in request.headers:
             raise RemoteProtocolError("status 101 to a request that offered no other protocol")
         self.is_upgraded = head.upgrade or (self.method == hdrs.METH_CONNECT and head.status < 300)
         self.head = head

@@ -181,7 +181,7 @@ class Pool:
     def _evict(self) -> None:
         """Close idle connections beyond the limit; they have no place, and cost the server one."""
         while self._limit and self._idle_since and self._places + len(self._idle_since) > self._limit:
-            self._close_idle(next(iter(self._idle_since)))
+            next(iter(self._idle_since)).close_idle()
 
     def free(self, connection: Connection) -> None:
         """Take a connection back that another exchange may use."""
@@ -207,9 +207,6 @@ class Pool:
             if not stack:
                 del self._idle[connection.key]
 
-    def _close_idle(self, connection: Connection) -> None:
-        connection.close_idle(abort=connection.key.is_ssl)
-
     def _expire(self) -> None:
         """Close what was idle for too long."""
         self._timer = None
@@ -219,7 +216,7 @@ class Pool:
             if since > limit:
                 self._timer = self._loop.call_at(since + self._idle_seconds, self._expire)
                 return
-            self._close_idle(connection)
+            connection.close_idle()
 
     def close(self, *, abort_ssl: bool = False) -> list[Connection]:
         """Close everything, and turn away who waits; what was open, to wait until it is closed."""

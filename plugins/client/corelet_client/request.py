@@ -78,7 +78,6 @@ class ClientRequest:
         "deadline",
         "expect100",
         "headers",
-        "is_upgrade",
         "method",
         "proxy",
         "proxy_auth",
@@ -136,7 +135,6 @@ class ClientRequest:
         self.tracer: Tracer | None = None
         self.upload_tracker: UploadTracker | None = None
         self.deadline: float = NEVER
-        self.is_upgrade = False
         self.content_length: int | None = None
         self._connection_key: ConnectionKey | None = None
         self.body: Payload | bytes = b""

@@ -224,6 +224,7 @@ class ClientSession:
         headers = self._headers.copy()
         _check_host(headers)
         automatic = {
+            hdrs.CONNECTION: self._choose_connection(),
             hdrs.ACCEPT: "*/*",
             hdrs.ACCEPT_ENCODING: ", ".join(self._codings),
             hdrs.USER_AGENT: USER_AGENT,
@@ -232,6 +233,12 @@ class ClientSession:
             if value and name not in headers and name.lower() not in self._skip_auto_headers:
                 headers[name] = value
         return headers
+
+    def _choose_connection(self) -> str:
+        """Say what becomes of a connection where the version does not. Source: RFC 9112 section 9.3."""
+        if self._connector is not None and self._connector.force_close:
+            return "close"
+        return "keep-alive" if self._version < HttpVersion11 else ""
 
     def _wrap(self, middlewares: Sequence[ClientMiddlewareType]) -> ClientHandlerType:
         """Put middlewares, and what plugins wrap, around what sends a request."""
@@ -362,7 +369,6 @@ class ClientSession:
         max_headers: int | None = None,
         middlewares: Sequence[ClientMiddlewareType] | None = None,
         upload_tracker: UploadTracker | None = None,
-        is_upgrade: bool = False,
     ) -> ClientResponse:
         loop = asyncio.get_running_loop()
         if loop is not self._loop or self._is_closed:
@@ -396,7 +402,6 @@ class ClientSession:
             compress=self._check_coding(compress) if compress else None,
             chunked=bool(chunked),
             expect100=expect100,
-            is_upgrade=is_upgrade,
             allow_redirects=allow_redirects,
             max_redirects=max_redirects,
             proxy=real_proxy,

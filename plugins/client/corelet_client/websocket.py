@@ -72,7 +72,7 @@ async def connect(
     handshake = names.WebSocketClientHandshake(protocols=protocols, extensions=extensions, origin=origin)
     fields = CIMultiDict(headers or ())
     fields.update(handshake.headers)
-    response = await session.request(method, url, headers=fields, is_upgrade=True, raise_for_status=False, **kwargs)
+    response = await session.request(method, url, headers=fields, raise_for_status=False, **kwargs)
     try:
         _check(handshake, response)
         connection = response.connection
