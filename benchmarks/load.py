@@ -20,6 +20,10 @@ PIPELINE_SCRIPT: Final = """
 init = function(arguments) burst = string.rep(wrk.format("GET", "%s"), %d) end
 request = function() return burst end
 """
+FORM_SCRIPT: Final = """
+wrk.method = "POST"
+wrk.body = "%s"
+"""
 UNITS: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
@@ -43,7 +47,7 @@ def check_answer(server: ServerProcess, load: Load) -> None:
     """
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     try:
-        connection.request("GET", load.target, headers=load.headers)
+        connection.request("POST" if load.form else "GET", load.target, load.form or None, load.headers)
         answer = connection.getresponse()
         body = answer.read()
     finally:
@@ -91,15 +95,21 @@ def _run_wrk(server: ServerProcess, load: Load, seconds: float, processor: int) 
     for name, value in load.headers.items():
         command += ["--header", f"{name}: {value}"]
     with tempfile.TemporaryDirectory() as folder:
-        if load.pipeline > 1:
-            script = Path(folder, "pipeline.lua")
-            script.write_text(PIPELINE_SCRIPT % (load.target, load.pipeline))
+        if load.pipeline > 1 or load.form:
+            script = Path(folder, "request.lua")
+            script.write_text(_make_script(load))
             command += ["--script", str(script)]
         command.append(f"http://127.0.0.1:{server.port}{load.target}")
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in said or "Socket errors" in said:
         raise ServerFailedError(f"{load.name}: errors under load:\n{said}")
     return said
+
+
+def _make_script(load: Load) -> str:
+    if load.form:
+        return FORM_SCRIPT % "".join(f"\\{octet:03d}" for octet in load.form)
+    return PIPELINE_SCRIPT % (load.target, load.pipeline)
 
 
 def _find(pattern: str, text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from benchmarks.process import ROOT
-from benchmarks.scenarios import CLAIMS, ECHOES, IMPORTS, LOADS, MEMORIES, TITLES, TRANSFERS, Claim, Figures
+from benchmarks.scenarios import CALLS, CLAIMS, ECHOES, IMPORTS, LOADS, MEMORIES, TITLES, TRANSFERS, Claim, Figures
 
 #: Heading and decimals of each metric.
 METRICS: Final = {
@@ -30,9 +30,11 @@ METRICS: Final = {
 #: Packages whose versions belong to a result.
 PACKAGES: Final = (
     "corelet",
+    "corelet-client",
     "corelet-routing",
     "corelet-websocket",
     "aiohttp",
+    "httpx",
     "picows",
     "websockets",
     "uvloop",
@@ -103,6 +105,7 @@ def format_tables(samples: list[Sample]) -> str:
     """Write one table a scenario, medians over the rounds."""
     titles = {load.name: load.title for load in LOADS} | TRANSFERS | MEMORIES
     titles |= {echo.name: echo.title for echo in ECHOES}
+    titles |= {call.name: call.title for call in CALLS}
     titles |= {name: title for name, (title, _) in IMPORTS.items()}
     parts = []
     for name, title in titles.items():

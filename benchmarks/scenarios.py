@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.servers.arguments import HELLO, REPORT, ROUTES, SESSION_USER
+from benchmarks.servers.arguments import HELLO, REPORT, ROUTES, SESSION_USER, SMALL_FILE_BYTES
 
 #: Servers by the name in tables: the module under ``benchmarks.servers``.
 SERVERS: Final = {
@@ -29,6 +29,7 @@ TITLES: Final = {
     "blacksheep": "BlackSheep on granian, uvloop",
     "websockets": "websockets on uvloop",
     "picows": "picows on uvloop: callbacks, WebSockets only",
+    "httpx": "httpx's AsyncClient on uvloop, as a client",
 }
 #: Servers of HTTP.
 HTTP_SERVERS: Final = ("raw", "corelet", "aiohttp", "granian", "blacksheep")
@@ -36,6 +37,8 @@ GIB: Final = 2**30
 PIPELINE: Final = 16
 CONNECTIONS: Final = 64
 IDLE_CONNECTIONS: Final = 10_000
+#: Fields of a form.
+FIELDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Load:
         shape: the application that the servers run.
         headers: fields of the request.
         pipeline: requests sent in one write.
+        form: the body of a POST; a GET without one.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Load:
     shape: str = "plain"
     headers: dict[str, str] = field(default_factory=dict)
     pipeline: int = 1
+    form: bytes = b""
 
 
 def _is(expected: str) -> Callable[[bytes], bool]:
@@ -87,6 +92,16 @@ AIOHTTP_COOKIE: Final = (
     "AIOHTTP_SESSION=gAAAAABrCFMEyGLU99JpB870HWT5-j1VQ6VvhlamBhWrE2gh76QAaZ4vQvz7gLrdn6WY4WoDXnTAU8R4XSXP_Tx69E4YbCmaga_"
     "Bk9AIjBqkaSIE3EtYaTrVAXgJX5ZCiZSjO8YsaHg8F_iLq-KzgBElTCYxvI4qJQ=="
 )
+
+
+def _make_urlencoded() -> bytes:
+    return "&".join(f"field{number}=value+{number}" for number in range(FIELDS)).encode()
+
+
+def _make_multipart() -> bytes:
+    head = '--bound\r\nContent-Disposition: form-data; name="field{0}"\r\n\r\nvalue {0}\r\n'
+    return ("".join(head.format(number) for number in range(FIELDS)) + "--bound--\r\n").encode()
+
 
 LOADS: Final = (
     Load("hello", "text response through routing", HTTP_SERVERS, "/", _is(HELLO)),
@@ -178,6 +193,34 @@ LOADS: Final = (
         "encrypted-session",
         headers={"Cookie": f"{ENCRYPTED_COOKIE}; {AIOHTTP_COOKIE}"},
     ),
+    Load(
+        "static",
+        f"static file of {SMALL_FILE_BYTES // 1024} KiB",
+        ("corelet", "aiohttp"),
+        "/static/small.bin",
+        lambda body: len(body) == SMALL_FILE_BYTES,
+        "files",
+    ),
+    Load(
+        "form",
+        f"post of {FIELDS} fields, urlencoded",
+        ("corelet", "aiohttp"),
+        "/form",
+        _is(str(FIELDS)),
+        "files",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        form=_make_urlencoded(),
+    ),
+    Load(
+        "form-multipart",
+        f"post of {FIELDS} fields, multipart",
+        ("corelet", "aiohttp"),
+        "/form",
+        _is(str(FIELDS)),
+        "files",
+        {"Content-Type": "multipart/form-data; boundary=bound"},
+        form=_make_multipart(),
+    ),
 )
 
 
@@ -212,19 +255,56 @@ ECHOES: Final = (
     ),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Requests of a client to the raw server; the client is what is measured.
+
+    Args:
+        name: what ``--only`` takes.
+        title: what the table says.
+        clients: who is measured, in the place of servers.
+        kind: ``get``, ``post`` of a small JSON document, or ``download``.
+        concurrency: requests at once.
+        target: the request's target.
+    """
+
+    name: str
+    title: str
+    clients: tuple[str, ...]
+    kind: str
+    concurrency: int
+    target: str = "/"
+
+
+_CLIENTS: Final = ("corelet", "aiohttp", "httpx")
+CALLS: Final = (
+    Call("client-1", "client: GET, one at a time", ("raw", *_CLIENTS), "get", 1),
+    Call("client-32", "client: GET, 32 at once", ("raw", *_CLIENTS), "get", 32),
+    Call("client-100", "client: GET, 100 at once", ("raw", *_CLIENTS), "get", 100),
+    Call("client-post", "client: POST of JSON, 32 at once", _CLIENTS, "post", 32),
+    Call("client-download", "client: 1 GiB read", _CLIENTS, "download", 1, f"/download/sized/{GIB}"),
+)
+
 #: Other measurements by name: their title and their servers.
 TRANSFERS: Final = {
     "upload": "1 GiB received and read, Content-Length",
     "upload-chunked": "1 GiB received and read, chunks of 64 KiB",
     "download": "1 GiB sent by writes of 64 KiB, Content-Length",
     "download-chunked": "1 GiB sent by writes of 64 KiB, chunked",
+    "static-large": "static file of 100 MiB",
+    "multipart-large": "100 MiB received as a file of a multipart body and read in pieces of 64 KiB",
 }
 TRANSFER_SERVERS: Final = {
     "upload": ("raw", "corelet", "aiohttp"),
     "upload-chunked": ("corelet", "aiohttp"),
     "download": ("raw", "corelet", "aiohttp"),
     "download-chunked": ("corelet", "aiohttp"),
+    "static-large": ("corelet", "aiohttp"),
+    "multipart-large": ("corelet", "aiohttp"),
 }
+#: What is measured on another application than the plain one.
+TRANSFER_SHAPES: Final = {"static-large": "files", "multipart-large": "files"}
 MEMORIES: Final = {
     "idle": f"{IDLE_CONNECTIONS:,} connections, each after one request",
     "silent": f"{IDLE_CONNECTIONS:,} connections that never sent a byte",
@@ -246,6 +326,7 @@ IMPORTS: Final = {
 SERVERS_OF: Final[dict[str, tuple[str, ...]]] = {
     **{load.name: load.servers for load in LOADS},
     **{echo.name: echo.servers for echo in ECHOES},
+    **{call.name: call.clients for call in CALLS},
     **TRANSFER_SERVERS,
     **dict.fromkeys(MEMORIES, MEMORY_SERVERS),
     **{name: tuple(statements) for name, (_, statements) in IMPORTS.items()},
@@ -315,6 +396,11 @@ CLAIMS: Final = (
     Claim("upload, chunked: CPU of aiohttp's", 0.7, _ratio("upload-chunked", metric="cpu_s")),
     Claim("download: CPU of aiohttp's", 0.7, _ratio("download", metric="cpu_s")),
     Claim("download, chunked: CPU of aiohttp's", 0.7, _ratio("download-chunked", metric="cpu_s")),
+    Claim("static file of 64 KiB: CPU of aiohttp's", 0.5, _ratio("static")),
+    Claim("static file of 100 MiB: CPU of aiohttp's", 0.8, _ratio("static-large", metric="cpu_s")),
+    Claim("post of 20 fields: CPU of aiohttp's", 0.5, _ratio("form")),
+    Claim("post of 20 fields, multipart: CPU of aiohttp's", 0.5, _ratio("form-multipart")),
+    Claim("multipart upload of 100 MiB: CPU of aiohttp's", 0.8, _ratio("multipart-large", metric="cpu_s")),
     Claim("idle connection: memory of aiohttp's", 0.5, _ratio("idle", metric="connection_bytes")),
     Claim("idle connection: bytes", 4096, _connection_bytes("idle")),
     Claim("silent connection: bytes", 2048, _connection_bytes("silent")),
@@ -324,6 +410,10 @@ CLAIMS: Final = (
     Claim("WebSocket, 16 KiB: CPU of aiohttp's", 1 / 1.3, _message_ratio("ws-16k")),
     Claim("WebSocket, compressed: CPU of aiohttp's", 1.0, _message_ratio("ws-deflate")),
     Claim("idle WebSocket: memory of aiohttp's", 1.0, _ratio("ws-idle", metric="connection_bytes")),
+    Claim("client, 32 at once: CPU of aiohttp's", 1 / 3, _ratio("client-32")),
+    Claim("client, 32 at once: CPU of httpx's", 1 / 20, _ratio("client-32", "httpx")),
+    Claim("client, one at a time: CPU of aiohttp's", 1 / 1.8, _ratio("client-1")),
+    Claim("client, 1 GiB read: CPU of aiohttp's", 0.6, _ratio("client-download", metric="cpu_s")),
     Claim("import corelet: time of import aiohttp", 1 / 3, _ratio("import", metric="import_ms")),
     Claim("import corelet: memory of import aiohttp", 1 / 3, _ratio("import", metric="import_mb")),
 )

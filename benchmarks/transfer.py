@@ -9,16 +9,21 @@ from typing import Final
 
 from benchmarks.process import ROOT, ServerFailedError, ServerProcess
 from benchmarks.scenarios import GIB
+from benchmarks.servers.arguments import LARGE_FILE_BYTES
 
 SIZED_BLOCK: Final = bytes(2**20)
 #: Sixteen chunks of 64 KiB in their framing.
 CHUNKS: Final = (b"10000\r\n" + bytes(65536) + b"\r\n") * 16
 CHUNKS_CONTENT_BYTES: Final = 65536 * 16
-REPEATS: Final = 4
+#: Bytes of a body, and how many are moved: the kernel counts CPU in steps of 10 ms.
+AMOUNTS: Final = {"static-large": (LARGE_FILE_BYTES, 20), "multipart-large": (LARGE_FILE_BYTES, 20)}
+DEFAULT_AMOUNT: Final = (GIB, 4)
+MULTIPART_HEAD: Final = b'--bound\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+MULTIPART_TAIL: Final = b"\r\n--bound--\r\n"
 
 
 def measure_transfer(server: ServerProcess, kind: str, processor: int) -> dict[str, float]:
-    """Measure bodies of 1 GiB, several, since the kernel counts CPU in steps of 10 ms.
+    """Measure large bodies, several, since the kernel counts CPU in steps of 10 ms.
 
     Args:
         server: the running server.
@@ -28,12 +33,13 @@ def measure_transfer(server: ServerProcess, kind: str, processor: int) -> dict[s
     Returns:
         ``cpu_s`` CPU seconds of the server for one body, ``rss_mb`` after them.
     """
-    _move(server.port, kind, GIB // 16, processor)
+    size, repeats = AMOUNTS.get(kind, DEFAULT_AMOUNT)
+    _move(server.port, kind, min(size, GIB // 16), processor)
     before = server.read_usage()
-    for _ in range(REPEATS):
-        _move(server.port, kind, GIB, processor)
+    for _ in range(repeats):
+        _move(server.port, kind, size, processor)
     after = server.read_usage()
-    return {"cpu_s": (after.cpu_seconds - before.cpu_seconds) / REPEATS, "rss_mb": after.resident_bytes / 1e6}
+    return {"cpu_s": (after.cpu_seconds - before.cpu_seconds) / repeats, "rss_mb": after.resident_bytes / 1e6}
 
 
 def upload(port: int, size: int, framing: str) -> None:
@@ -52,10 +58,23 @@ def upload(port: int, size: int, framing: str) -> None:
         raise ServerFailedError(f"upload: answered {answer[:200]!r}")
 
 
-def download(port: int, size: int, framing: str) -> None:
+def upload_multipart(port: int, size: int) -> None:
+    """Send a file of ``size`` bytes as a part, and wait for the answer."""
+    length = len(MULTIPART_HEAD) + size + len(MULTIPART_TAIL)
+    fields = f"Content-Type: multipart/form-data; boundary=bound\r\nContent-Length: {length}"
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as peer:
+        peer.sendall(f"POST /multipart HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n".encode() + MULTIPART_HEAD)
+        for _ in range(size // len(SIZED_BLOCK)):
+            peer.sendall(SIZED_BLOCK)
+        peer.sendall(MULTIPART_TAIL)
+        answer = peer.recv(65536)
+    if not answer.endswith(f"\r\n{size}".encode()):
+        raise ServerFailedError(f"multipart: answered {answer[:200]!r}")
+
+
+def download(port: int, size: int, target: str) -> None:
     """Ask for ``size`` bytes and drop them, with their framing."""
     buffer = bytearray(2**20)
-    target = f"/download/{framing}/{size}"
     received = 0
     with socket.create_connection(("127.0.0.1", port), timeout=60) as peer:
         peer.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
@@ -74,9 +93,16 @@ def _move(port: int, kind: str, size: int, processor: int) -> None:
 
 def main() -> None:
     """Move one body: ``KIND PORT SIZE``."""
-    kind, _, coding = sys.argv[1].partition("-")
-    move = {"upload": upload, "download": download}[kind]
-    move(int(sys.argv[2]), int(sys.argv[3]), "chunked" if coding else "sized")
+    kind, port, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    framing = "chunked" if kind.endswith("-chunked") else "sized"
+    if kind.startswith("upload"):
+        upload(port, size, framing)
+    elif kind.startswith("download"):
+        download(port, size, f"/download/{framing}/{size}")
+    elif kind == "static-large":
+        download(port, size, "/static/large.bin")
+    else:
+        upload_multipart(port, size)
 
 
 if __name__ == "__main__":

@@ -183,6 +183,30 @@ class AbstractAccessLogger(ABC):
         return True
 
 
+#: Bytes of a file that are read at once to be sent. aiohttp's ``chunk_size`` of static files.
+FILE_PIECE_BYTES: Final = 262_144
+
+
+async def send_pieces_of_file(
+    file: io.RawIOBase, offset: int, count: int, piece_bytes: int, send: Callable[[bytes], Awaitable[None]]
+) -> int:
+    """Read a part of a file in a thread, piece by piece, and send each; the bytes sent."""
+    loop = asyncio.get_running_loop()
+
+    def read(position: int, size: int) -> bytes:
+        file.seek(position)
+        return file.read(size) or b""
+
+    sent = 0
+    while sent < count:
+        piece = await loop.run_in_executor(None, read, offset + sent, min(count - sent, piece_bytes))
+        if not piece:
+            break
+        await send(piece)
+        sent += len(piece)
+    return sent
+
+
 class AbstractStreamWriter(ABC):
     """Takes the bytes of one message's body; a Payload writes itself to one."""
 
@@ -201,18 +225,21 @@ class AbstractStreamWriter(ABC):
     async def write_eof(self, chunk: bytes = b"") -> None:
         """Send the last part and end the body; a second call does nothing."""
 
-    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+    async def send_file(
+        self, file: io.RawIOBase, offset: int, count: int, *, piece_bytes: int = FILE_PIECE_BYTES
+    ) -> int:
         """Send a part of a file; by the system's own copying where the connection can, else read in a thread.
 
         Args:
             file: open for bytes, unbuffered; nobody else may use it meanwhile.
             offset: where the part begins.
             count: bytes of it.
+            piece_bytes: bytes that are read at once where the system doesn't copy.
 
         Returns:
             Bytes sent: fewer than ``count`` where the file has become shorter.
         """
-        return await send_pieces_of_file(file, offset, count, self.write)
+        return await send_pieces_of_file(file, offset, count, piece_bytes, self.write)
 
     @abstractmethod
     async def drain(self) -> None:
@@ -232,30 +259,6 @@ class AbstractStreamWriter(ABC):
 
     def send_headers(self) -> None:
         """Hand a head that was held back to the transport."""
-
-
-#: Bytes of a file that are read at once to be sent. aiohttp's ``chunk_size`` of static files.
-FILE_PIECE_BYTES: Final = 262_144
-
-
-async def send_pieces_of_file(
-    file: io.RawIOBase, offset: int, count: int, send: Callable[[bytes], Awaitable[None]]
-) -> int:
-    """Read a part of a file in a thread, piece by piece, and send each; the bytes sent."""
-    loop = asyncio.get_running_loop()
-
-    def read(position: int, size: int) -> bytes:
-        file.seek(position)
-        return file.read(size) or b""
-
-    sent = 0
-    while sent < count:
-        piece = await loop.run_in_executor(None, read, offset + sent, min(count - sent, FILE_PIECE_BYTES))
-        if not piece:
-            break
-        await send(piece)
-        sent += len(piece)
-    return sent
 
 
 class ReadingControl(Protocol):
@@ -553,9 +556,11 @@ class AbstractConnection(ABC):
     def send_pieces(self, pieces: Iterable[bytes]) -> None:
         """Hand several bytes over in one write."""
 
-    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+    async def send_file(
+        self, file: io.RawIOBase, offset: int, count: int, *, piece_bytes: int = FILE_PIECE_BYTES
+    ) -> int:
         """Send a part of a file as it is; see :meth:`AbstractStreamWriter.send_file`."""
-        return await send_pieces_of_file(file, offset, count, self._send_and_drain)
+        return await send_pieces_of_file(file, offset, count, piece_bytes, self._send_and_drain)
 
     async def _send_and_drain(self, data: bytes) -> None:
         self.send(data)

@@ -28,7 +28,14 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .abc import END_OF_MESSAGE, AbstractConnection, ContentCoding, FormReader, UpgradedProtocol
+from .abc import (
+    END_OF_MESSAGE,
+    FILE_PIECE_BYTES,
+    AbstractConnection,
+    ContentCoding,
+    FormReader,
+    UpgradedProtocol,
+)
 from .error_renderer import make_error_renderer
 from .errors import RemoteProtocolError, RequestPayloadError
 from .exceptions import HTTPException
@@ -295,7 +302,9 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
             self._drain_waiters = set()
         await self._wait(self._drain_waiters)
 
-    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+    async def send_file(
+        self, file: io.RawIOBase, offset: int, count: int, *, piece_bytes: int = FILE_PIECE_BYTES
+    ) -> int:
         """Send a part of a file: by the system's own copying, and over TLS read in a thread.
 
         The event loops' ``sendfile()`` is not asked: uvloop has none, and asyncio's doesn't tell whether the peer takes
@@ -307,7 +316,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
             raise ConnectionResetError("the peer has gone")
         sock = transport.get_extra_info("socket")
         if sock is None or not hasattr(os, "sendfile") or transport.get_extra_info("sslcontext") is not None:
-            return await super().send_file(file, offset, count)
+            return await super().send_file(file, offset, count, piece_bytes=piece_bytes)
         await self._wait_until_written(transport)
         # Another number for the same socket: that of the transport is the loop's own.
         descriptor = os.dup(sock.fileno())

@@ -485,8 +485,9 @@ def parse_urlencoded(
     text = data if isinstance(data, str) else data.decode(encoding, "replace")
     if max_fields is not None and text.count("&") >= max_fields:
         _check_field_count(text, max_fields)
-    pairs = [field.partition("=") for field in text.split("&") if field]
-    if "%" not in text and "+" not in text:
+    # A plus is a space in names and values alike, and no sign that ends one.
+    pairs = [field.partition("=") for field in text.replace("+", " ").split("&") if field]
+    if "%" not in text:
         return [(name, value) for name, _, value in pairs]
     return [(_decode_form_text(name, encoding), _decode_form_text(value, encoding)) for name, _, value in pairs]
 
@@ -498,6 +499,4 @@ def _check_field_count(text: str, max_fields: int) -> None:
 
 
 def _decode_form_text(text: str, encoding: str) -> str:
-    if "+" in text:
-        text = text.replace("+", " ")
     return unquote(text, encoding, "replace") if "%" in text else text

@@ -18,7 +18,7 @@ from yarl import URL
 
 from . import hdrs
 from .cookies import parse_cookie_header
-from .errors import missing_plugin
+from .errors import RemoteProtocolError, missing_plugin
 from .exceptions import HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
 from .fields import (
     ETag,
@@ -32,6 +32,8 @@ from .fields import (
     parse_urlencoded,
 )
 from .keys import DataMapping
+from .limits import DEFAULT_LIMITS
+from .wire import RequestHead, RequestParser
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from .keys import AppKey
     from .response import StreamResponse
     from .streams import StreamReader
-    from .wire import RequestHead
 
 _OCTET_STREAM: Final = "application/octet-stream"
 _URLENCODED: Final = "application/x-www-form-urlencoded"
@@ -159,6 +160,28 @@ class BaseRequest(DataMapping):
         self._client_max_size: int | None = None
         self._client_max_fields: int | None = None
         self._raw_path: str | None = None
+
+    @classmethod
+    def from_head(cls, head: bytes, content: StreamReader, connection: AbstractConnection) -> Self:
+        """Make a request of the bytes of a head, as tests of handlers do that need no socket.
+
+        Args:
+            head: start line and fields, with the blank line.
+            content: the body.
+            connection: where it is said to come from.
+
+        Raises:
+            ValueError: the bytes are no whole head.
+        """
+        parser = RequestParser(DEFAULT_LIMITS)
+        parser.feed_data(head)
+        try:
+            parsed = parser.next_event()
+        except RemoteProtocolError as exc:
+            raise ValueError(f"the bytes are no head of a request: {exc}") from exc
+        if not isinstance(parsed, RequestHead):
+            raise ValueError("the bytes are no whole head of a request: a blank line ends it")
+        return cls(parsed, content, connection)
 
     def clone(
         self,

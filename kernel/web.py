@@ -60,6 +60,10 @@ if TYPE_CHECKING:
     from corelet_sessions import save_session as save_session
     from corelet_sessions import session_middleware as session_middleware
     from corelet_sessions import setup_sessions as setup_sessions
+    from corelet_static import FileResponse as FileResponse
+    from corelet_static import StaticDef as StaticDef
+    from corelet_static import StaticResource as StaticResource
+    from corelet_static import static as static
     from corelet_subapps import MatchedSubAppResource as MatchedSubAppResource
     from corelet_subapps import PrefixedSubAppResource as PrefixedSubAppResource
     from corelet_websocket import WebSocketReady as WebSocketReady

@@ -1,4 +1,4 @@
-"""The only door to the wire: HTTP/1.1 parsed and serialised, without any I/O.
+"""The only door to the wire: HTTP/1.1 without any I/O, and the part of a server connection that never waits.
 
 The compiled ``_fast`` where it is built, else ``_pure``, which ``CORELET_NO_EXTENSIONS=1`` selects as well. Both give
 the same events, bytes, errors and messages.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from .abc import AbstractConnection, AbstractStreamWriter
+from .abc import FILE_PIECE_BYTES, AbstractConnection, AbstractStreamWriter
 from .errors import LocalProtocolError
 from .wire import LAST_CHUNK, make_chunk_line, serialize_response_head
 
@@ -109,7 +109,9 @@ class BodyWriter(AbstractStreamWriter):
         if self._channel.is_writing_paused:
             await self._channel.drain()
 
-    async def send_file(self, file: io.RawIOBase, offset: int, count: int) -> int:
+    async def send_file(
+        self, file: io.RawIOBase, offset: int, count: int, *, piece_bytes: int = FILE_PIECE_BYTES
+    ) -> int:
         """Send a part of a file; see :meth:`corelet.abc.AbstractStreamWriter.send_file`.
 
         Raises:
@@ -122,10 +124,10 @@ class BodyWriter(AbstractStreamWriter):
         if self._discard:
             sent = count
         elif self._chunked or self._encoder is not None or not isinstance(channel, AbstractConnection):
-            return await super().send_file(file, offset, count)
+            return await super().send_file(file, offset, count, piece_bytes=piece_bytes)
         else:
             self._check_length(count)
-            sent = await channel.send_file(file, offset, count)
+            sent = await channel.send_file(file, offset, count, piece_bytes=piece_bytes)
             self.output_size += sent
         self.buffer_size += sent
         if self.length is not None:

@@ -6,7 +6,7 @@ import asyncio
 
 import aiohttp_session
 import uvloop
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 from aiohttp.typedefs import Handler
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 
@@ -16,6 +16,7 @@ from benchmarks.servers.arguments import (
     REPORT,
     SESSION_KEY,
     Arguments,
+    make_files,
     make_route_paths,
     read_arguments,
 )
@@ -80,6 +81,19 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
     return ws
 
 
+async def count_fields(request: web.Request) -> web.Response:
+    return web.Response(text=str(len(await request.post())))
+
+
+async def count_parts(request: web.Request) -> web.Response:
+    received = 0
+    async for part in await request.multipart():
+        assert isinstance(part, BodyPartReader)
+        while piece := await part.read_chunk(BLOCK_BYTES):
+            received += len(piece)
+    return web.Response(text=str(received))
+
+
 @web.middleware
 async def find_user(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[USER] = "alice"
@@ -122,6 +136,11 @@ def make_app(shape: str) -> web.Application:
         app.add_subapp("/sub", make_sub())
         return app
     app = web.Application(client_max_size=2**40)
+    if shape == "files":
+        app.router.add_static("/static", make_files())
+        app.router.add_post("/form", count_fields)
+        app.router.add_post("/multipart", count_parts)
+        return app
     if shape == "plain":
         app.router.add_get("/", hello)
         app.router.add_get("/users/{id}", user)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import signal
+import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 #: Applications that a server can be: each is measured in a process of its own, so that none slows another.
@@ -16,6 +21,7 @@ SHAPES: Final = (
     "compression",
     "signed-session",
     "encrypted-session",
+    "files",
 )
 #: Dynamic routes in the shapes ``routes`` (``/r0/{id}``) and ``nested-routes`` (``/{tenant}/r0/{id}``).
 ROUTES: Final = 2000
@@ -35,6 +41,9 @@ SESSION_KEY: Final = "YmVuY2htYXJrLWtleS1vZi10aGlydHktdHdvLWJ5dGU="
 SESSION_USER: Final = "alice"
 #: Size of one ``write`` of a streamed download, in bytes.
 BLOCK_BYTES: Final = 65536
+#: Sizes of the static files.
+SMALL_FILE_BYTES: Final = 65536
+LARGE_FILE_BYTES: Final = 100 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,19 @@ def read_arguments(description: str) -> Arguments:
     parser.add_argument("--shape", choices=SHAPES, default="plain")
     given = parser.parse_args()
     return Arguments(given.port, given.shape)
+
+
+def make_files() -> Path:
+    """Make a folder with a small and a large file; it is gone when the server ends."""
+    folder = tempfile.TemporaryDirectory(prefix="corelet-bench-")
+    atexit.register(folder.cleanup)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    path = Path(folder.name)
+    (path / "small.bin").write_bytes(bytes(SMALL_FILE_BYTES))
+    with (path / "large.bin").open("wb") as file:
+        for _ in range(LARGE_FILE_BYTES // 2**20):
+            file.write(bytes(2**20))
+    return path
 
 
 def make_route_paths(shape: str) -> list[str]:

@@ -7,6 +7,7 @@ import hashlib
 import socket
 import ssl
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,10 +29,12 @@ class Resolver(AbstractResolver):
         self.error = error
         self.asked: list[tuple[str, int]] = []
         self.gate: asyncio.Event | None = None
+        self.is_asked = asyncio.Event()
         self.is_closed = False
 
     async def resolve(self, host: str, port: int = 0, family: int = 2):
         self.asked.append((host, port))
+        self.is_asked.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.error is not None:
@@ -88,8 +91,7 @@ async def test_requests_at_one_time_share_a_look_up_that_outlives_who_began_it(r
     connector = corelet.TCPConnector(resolver=resolver)
     async with corelet.ClientSession(connector=connector) as session:
         tasks = [asyncio.ensure_future(fetch(session, server.url.with_host("a.test"))) for _ in range(5)]
-        while not resolver.asked:
-            await asyncio.sleep(0)
+        await resolver.is_asked.wait()
         tasks[0].cancel()
         await asyncio.wait([tasks[0]])
         resolver.gate.set()
@@ -103,8 +105,7 @@ async def test_a_look_up_that_nobody_waits_for_ends(raw) -> None:
     resolver.gate = asyncio.Event()
     async with corelet.ClientSession(connector=corelet.TCPConnector(resolver=resolver)) as session:
         task = asyncio.ensure_future(fetch(session, "http://a.test/"))
-        while not resolver.asked:
-            await asyncio.sleep(0)
+        await resolver.is_asked.wait()
         task.cancel()
         await asyncio.wait([task])
         assert_at_rest(session)
@@ -115,8 +116,7 @@ async def test_closing_ends_a_look_up_by_an_error(raw) -> None:
     resolver.gate = asyncio.Event()
     session = corelet.ClientSession(connector=corelet.TCPConnector(resolver=resolver))
     task = asyncio.ensure_future(fetch(session, "http://a.test/"))
-    while not resolver.asked:
-        await asyncio.sleep(0)
+    await resolver.is_asked.wait()
     await session.close()
     with pytest.raises(corelet.ClientConnectionError):
         await task
@@ -240,7 +240,7 @@ async def test_a_trusted_certificate(raw, tls) -> None:
 async def test_a_certificate_that_nobody_vouches_for(raw, tls) -> None:
     server = await raw(serve_ok, ssl=tls.server)
     async with corelet.ClientSession() as session:
-        with pytest.raises(corelet.ClientConnectorCertificateError, match="127.0.0.1") as caught:
+        with pytest.raises(corelet.ClientConnectorCertificateError, match=r"127\.0\.0\.1") as caught:
             await session.get(server.url)
         assert isinstance(caught.value.certificate_error, ssl.SSLCertVerificationError)
         assert isinstance(caught.value, ssl.SSLCertVerificationError | corelet.ClientSSLError)
@@ -268,10 +268,15 @@ async def test_a_server_without_tls(raw) -> None:
         assert_at_rest(session)
 
 
-async def test_a_fingerprint(raw, tls) -> None:
+@pytest.fixture
+def digest(tls) -> bytes:
+    """Give the digest of the servers' certificate."""
+    certificate = Path(tls.certificate_path).read_text()
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest()
+
+
+async def test_a_fingerprint(raw, tls, digest) -> None:
     server = await raw(serve_ok, ssl=tls.server)
-    with open(tls.certificate_path) as file:
-        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).digest()
     async with corelet.ClientSession() as session:
         assert await fetch(session, server.url, ssl=corelet.Fingerprint(digest)) == b"ok"
         wrong = corelet.Fingerprint(bytes(32))

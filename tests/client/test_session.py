@@ -188,9 +188,11 @@ async def test_a_middleware_may_send_again_and_change_the_body(raw) -> None:
         return response
 
     server = await raw(script)
-    async with corelet.ClientSession(middlewares=[middleware]) as session:
-        async with session.post(server.url, data=b"first") as response:
-            assert await response.read() == b"second"
+    async with (
+        corelet.ClientSession(middlewares=[middleware]) as session,
+        session.post(server.url, data=b"first") as response,
+    ):
+        assert await response.read() == b"second"
     assert [body for _, body in server.requests] == [b"first", b"second"]
     assert b"text/plain" in server.heads[1]
     assert b"Content-Length: 6" in server.heads[1]
@@ -200,7 +202,7 @@ async def test_a_middleware_may_answer_by_an_error(client) -> None:
     async def middleware(request, send):
         raise corelet.ClientError(f"no {request.method} {request.host}:{request.port} {request.is_ssl()}")
 
-    with pytest.raises(corelet.ClientError, match="no GET a.test:443 True"):
+    with pytest.raises(corelet.ClientError, match=r"no GET a\.test:443 True"):
         await client.get("https://a.test/", middlewares=[middleware])
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from corelet import web
-from corelet.errors import MissingPluginError
 from corelet_routing import UrlDispatcher
 from tests.routing.stand_in import answer
 
@@ -77,5 +80,10 @@ def test_definition_shows_itself():
 
 
 def test_static_files_are_a_port_of_another_plugin():
-    with pytest.raises(MissingPluginError, match="comes with a static plugin: pip install corelet-static"):
-        web.RouteTableDef().static("/static", "/tmp")
+    source = 'from corelet import web; web.RouteTableDef().static("/a", "/tmp")'
+    command = [sys.executable, "-c", source]
+    done = subprocess.run(
+        command, check=False, env={**os.environ, "CORELET_BLOCK": "static"}, capture_output=True, text=True
+    )
+    assert "MissingPluginError" in done.stderr
+    assert "corelet-static 0.1.0, which is blocked: CORELET_BLOCK=static" in done.stderr

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -11,7 +13,6 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from corelet import web
-from corelet.errors import MissingPluginError
 from corelet_routing import (
     AbstractResource,
     DynamicResource,
@@ -471,8 +472,13 @@ def test_name_that_is_taken_is_refused():
 
 
 def test_static_files_are_a_port_of_another_plugin():
-    with pytest.raises(MissingPluginError, match="comes with a static plugin: pip install corelet-static"):
-        UrlDispatcher().add_static("/static", "/tmp")
+    source = 'from corelet import web; web.UrlDispatcher().add_static("/a", "/tmp")'
+    command = [sys.executable, "-c", source]
+    done = subprocess.run(
+        command, check=False, env={**os.environ, "CORELET_BLOCK": "static"}, capture_output=True, text=True
+    )
+    assert "MissingPluginError" in done.stderr
+    assert "corelet-static 0.1.0, which is blocked: CORELET_BLOCK=static" in done.stderr
 
 
 def test_static_files_come_from_who_exports_them(monkeypatch):

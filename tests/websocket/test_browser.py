@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import json
-import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from corelet import web
-from tests.conftest import Serve
+from tests.browser import PATIENCE, open_browser
+from tests.conftest import Serve, Served
+from tests.websocket.conftest import echo
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-)
 PAGE = """<!doctype html><title>echo</title><pre id="log"></pre><script>
 const log = [];
 const sent = ["", "short", "\u00e9".repeat(3000), "x".repeat(100000)];
@@ -45,54 +32,39 @@ ws.onclose = async event => {
 </script>"""
 
 
-def find_browser() -> str:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert found is not None, "the tests need a browser: apt-get install chromium"
-    return found
-
-
-@pytest.mark.parametrize("origins", [None, ["self"]])
-async def test_a_page_talks_to_our_server(serve: Serve, tmp_path: Path, origins: Any) -> None:
+async def run_page(serve: Serve, folder: Path, page: str, talk: Any = None) -> tuple[dict[str, Any], Served]:
+    """Show a page to the browser until it posts JSON to /log; that, and where the page came from."""
     reported: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-    seen: list[Any] = []
 
-    async def page(request: web.Request) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
-
-    async def talk(request: web.Request) -> web.StreamResponse:
-        ws = web.WebSocketResponse(protocols=["chat"], heartbeat=30, origins=origins)
-        await ws.prepare(request)
-        async for message in ws:
-            if message.type is web.WSMsgType.TEXT:
-                await ws.send_str(message.data)
-            else:
-                await ws.send_bytes(message.data)
-        seen.append((ws.close_code, request.headers["Origin"]))
-        return ws
+    async def show(request: web.Request) -> web.Response:
+        return web.Response(text=page, content_type="text/html")
 
     async def take_log(request: web.Request) -> web.Response:
         reported.set_result(json.loads(await request.text()))
         return web.Response(status=204)
 
     app = web.Application()
-    app.add_routes([web.get("/", page), web.get("/ws", talk), web.post("/log", take_log)])
+    app.add_routes([web.get("/", show), web.post("/log", take_log)])
+    if talk is not None:
+        app.router.add_get("/ws", talk)
     served = await serve(app, access_log=None)
-    with (tmp_path / "browser.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            find_browser(),
-            *OPTIONS,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--remote-debugging-port=0",
-            str(served.url),
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        report = await asyncio.wait_for(reported, 60)
-    finally:
-        process.terminate()
-        await process.wait()
-        process._transport.close()  # else 3.11 closes it after the loop
+    async with open_browser(folder / "profile") as browser:
+        await browser.open(str(served.url))
+        return await asyncio.wait_for(reported, PATIENCE), served
+
+
+@pytest.mark.parametrize("origins", [None, ["self"]])
+async def test_a_page_talks_to_our_server(serve: Serve, tmp_path: Path, origins: Any) -> None:
+    seen: list[Any] = []
+
+    async def talk(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse(protocols=["chat"], heartbeat=30, origins=origins)
+        await ws.prepare(request)
+        await echo(ws)
+        seen.append((ws.close_code, request.headers["Origin"]))
+        return ws
+
+    report, served = await run_page(serve, tmp_path, PAGE, talk)
     assert report["log"] == [0, 1, 2, 3, [0, 255, 128]]
     assert report["end"] == ["chat", "permessage-deflate", 4000, True]
     assert seen == [(4000, str(served.url.origin()))]
@@ -107,19 +79,9 @@ async def test_a_page_of_a_stranger_is_kept_out(serve: Serve, tmp_path: Path) ->
         return ws
 
     victim = await serve(web.Application(handler=talk), access_log=None)
-
-    async def page(request: web.Request) -> web.Response:
-        script = f"""const ws = new WebSocket("ws://127.0.0.1:{victim.port}/");
-            ws.onopen = () => document.title = "opened"; ws.onerror = () => document.title = "refused";"""
-        return web.Response(text=f"<title>none</title><script>{script}</script>", content_type="text/html")
-
-    hostile = await serve(web.Application(handler=page), access_log=None)
-    command = [*OPTIONS, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom"]
-    process = await asyncio.create_subprocess_exec(
-        find_browser(), *command, str(hostile.url), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    document, _ = await asyncio.wait_for(process.communicate(), 60)
-    process._transport.close()  # else 3.11 closes it after the loop
-    title = re.search(r"<title>(.*?)</title>", html.unescape(document.decode()))
-    assert title is not None
-    assert title[1] == "refused"
+    page = f"""<!doctype html><script>
+        const tell = what => fetch("/log", {{method: "POST", body: JSON.stringify({{what}})}});
+        const ws = new WebSocket("ws://127.0.0.1:{victim.port}/");
+        ws.onopen = () => tell("opened"); ws.onerror = () => tell("refused");
+    </script>"""
+    assert (await run_page(serve, tmp_path, page))[0] == {"what": "refused"}

@@ -205,6 +205,53 @@ async def test_frames_of_many_senders_never_interleave(serve_ws: Any, opened: Op
         assert all(data == data[0] * len(data) for data in found)
 
 
+@pytest.mark.parametrize("compress", [0, 15])
+async def test_frames_keep_their_order_whoever_writes_them_and_when(serve_ws: Any, opened: Open, compress: int) -> None:
+    """Answers in the reading callback, sends of other tasks and of timers, in one turn of the loop and in several."""
+    sent: list[str] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        loop = asyncio.get_running_loop()
+        tasks: set[asyncio.Task[None]] = set()
+
+        def send_at_once(text: str) -> None:
+            sent.append(text)
+            # A coroutine that does not wait can be run by hand, here within a timer.
+            with pytest.raises(StopIteration):
+                ws.send_str(text).send(None)
+
+        async def send(text: str) -> None:
+            sent.append(text)
+            await ws.send_str(text)
+
+        async for message in ws:
+            number = int(message.data)
+            await send(f"answer {number}")
+            loop.call_later(0, send_at_once, f"timer {number}")
+            loop.call_soon(send_at_once, f"soon {number}")
+            tasks.add(asyncio.create_task(send(f"task {number}")))
+            if number % 3:
+                await send(f"again {number}")
+            if number % 5 == 0:
+                await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+
+    ws = await opened(await serve_ws(talk), compress=compress)
+    received: list[str] = []
+
+    async def receive() -> None:
+        while len(received) < 300 * 4 + 200:
+            received.append(await ws.receive_str())
+
+    receiving = asyncio.create_task(receive())
+    for number in range(300):
+        await ws.send_str(str(number))
+        if number % 7:
+            await asyncio.sleep(0)
+    await asyncio.wait_for(receiving, 20)
+    assert received == sent
+
+
 async def test_a_sender_waits_for_the_socket_and_its_cancellation_harms_nothing(serve_ws: Any, opened: Open) -> None:
     sent: list[int] = []
     go_on = asyncio.Event()

@@ -24,7 +24,15 @@ from .errors import (
     TooManyRedirects,
 )
 from .proxy_environment import find_proxy
-from .redirect import BODY_FIELDS, ORIGIN_FIELDS, choose_method, drop_fields, find_location, is_same_origin
+from .redirect import (
+    BODY_FIELDS,
+    ORIGIN_FIELDS,
+    REDIRECT_STATUSES,
+    choose_method,
+    drop_fields,
+    find_location,
+    is_same_origin,
+)
 from .timeouts import NEVER, make_total_error
 from .tracing import (
     Tracer,
@@ -125,7 +133,10 @@ class Call:
         try:
             while True:
                 response = await self.send(self.make_request())
-                if not self.allow_redirects or (location := self._find_location(response)) is None:
+                if response.status not in REDIRECT_STATUSES or not self.allow_redirects:
+                    break
+                location = self._find_location(response)
+                if location is None:
                     break
                 history.append(response)
                 await self._leave(response, location, history)
@@ -277,8 +288,8 @@ def check_url(url: URL, schemes: frozenset[str]) -> None:
     if url.scheme not in schemes:
         raise NonHttpUrlClientError(f"{url} has none of the schemes {', '.join(sorted(filter(None, schemes)))}")
     host = url.raw_host
-    if not host:
-        raise InvalidUrlClientError(url, "it has no host")
+    if not host or not url.scheme:
+        raise InvalidUrlClientError(url, "it has no host, or no scheme")
     if is_ambiguous(host):
         raise InvalidUrlClientError(url, "its host is a number, and no address in its right form, like 127.0.0.1")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from corelet import RemoteProtocolError, StreamReader
-from corelet.hdrs import METH_CONNECT
+from corelet import RemoteProtocolError, StreamReader, hdrs
 
 from .errors import ClientConnectionError
 
@@ -87,7 +86,7 @@ class Exchange:
         request = self.request
         if head.upgrade and not request.is_upgrade:
             raise RemoteProtocolError("status 101 to a request that offered no other protocol")
-        self.is_upgraded = head.upgrade or (self.method == METH_CONNECT and head.status < 300)
+        self.is_upgraded = head.upgrade or (self.method == hdrs.METH_CONNECT and head.status < 300)
         self.head = head
         self._go_on_with_upload()
         if not self.waiter.done():

@@ -378,7 +378,7 @@ class ClientResponse:
         return _DONE
 
     def leave_upload(self) -> bool:
-        """Leave the request's body to whoever sends it, since no attempt will follow; False where it is sent already."""
+        """Leave the request's body to whoever sends it: no attempt will follow; False where it is sent already."""
         self._exchange.is_last = self._exchange.upload is not None
         return self._exchange.is_last
 

@@ -86,7 +86,7 @@ async def _write_body(exchange: Exchange, connection: Connection) -> None:
         writer.request = request
     if request.upload_tracker is not None:
         request.upload_tracker.begin(writer, connection)
-    await body.write_with_length(writer, request.content_length)
+    await body.write(writer)
     await writer.write_eof()
 
 

@@ -173,6 +173,7 @@ class BodyPartReader:
         self._default_charset = default_charset
         self._max_decompress_size = max_decompress_size
         self._disposition: Disposition | None = None
+        self._transfer: str | None = None
         # What was received and not read, and whether more will come.
         self._rest = b""
         self._start = 0
@@ -260,9 +261,11 @@ class BodyPartReader:
         """
         if size < 4:
             raise ValueError(f"a piece has 4 bytes or more, {size} were asked for")
-        transfer = find_codings(self.headers)[1]
+        transfer = self._transfer
+        if transfer is None:
+            transfer = self._transfer = find_codings(self.headers)[1]
         if not transfer:
-            return await self._receive(size)
+            return self._take(size) if self._rest else await self._receive(size)
         data = b""
         while True:
             more = await self._receive(size - len(data))

@@ -186,4 +186,4 @@ class RouteTableDef(Sequence[AbstractRouteDef]):
         Raises:
             MissingPluginError: no plugin exports it.
         """
-        self._items.append(web.StaticDef(prefix, path, kwargs))  # type: ignore[attr-defined]  # a plugin's name
+        self._items.append(web.StaticDef(prefix, path, kwargs))

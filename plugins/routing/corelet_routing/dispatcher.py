@@ -450,7 +450,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         Raises:
             MissingPluginError: no plugin exports it.
         """
-        resource: AbstractResource = web.StaticResource(  # type: ignore[attr-defined]  # a plugin's name
+        resource: AbstractResource = web.StaticResource(
             prefix,
             path,
             name=name,

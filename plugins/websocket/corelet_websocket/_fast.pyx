@@ -66,6 +66,8 @@ cdef enum:
     CLOSE = 0x8
     MOST_CONTROL = 125
     MOST_HEAD = 14
+    #: Turns of the loop that a transport may hold what it does not tell.
+    TURNS = 2
     #: Keys made at once: asking the system for each would cost more than the masking of a small frame.
     KEY_POOL = 4096
 
@@ -754,6 +756,40 @@ def _raise(exc):
     raise exc
 
 
+cdef class Turns:
+    """Counts turns of a loop while anybody needs to know, by one callback in each for all channels."""
+
+    cdef object loop
+    cdef uint64_t number
+    cdef int wanted
+
+    def __cinit__(self, loop):
+        self.loop = loop
+
+    cdef int count(self) except -1:
+        if not self.wanted:
+            self.loop.call_soon(self)
+        self.wanted = TURNS
+        return 0
+
+    def __call__(self):
+        self.number += 1
+        self.wanted -= 1
+        if self.wanted:
+            self.loop.call_soon(self)
+
+
+cdef Turns last_turns = None
+
+
+cdef Turns find_turns(object loop):
+    """Find the counter of a loop; most processes have one loop."""
+    global last_turns
+    if last_turns is None or last_turns.loop is not loop:
+        last_turns = Turns(loop)
+    return last_turns
+
+
 cdef class Channel:
     """What every message goes through; see ``_pure.Channel``."""
 
@@ -770,6 +806,9 @@ cdef class Channel:
     #: The socket, where frames may go to it by the system's call; -1 where only the transport may write.
     cdef public int descriptor
     cdef bint is_direct
+    # The turn of the loop from which on the transport holds nothing that it does not tell.
+    cdef uint64_t free_turn
+    cdef Turns turns
     cdef readonly bint is_client
     cdef readonly bint has_heartbeat
     cdef public bint ping_sent
@@ -805,7 +844,7 @@ cdef class Channel:
                 self.put(message)
         if self.first is not None:
             # The answer to a single message goes to the socket at once; several are collected by the transport.
-            self.is_direct = self.descriptor >= 0 and self.queue is None
+            self.is_direct = self.descriptor >= 0 and not self.queue and self.turns.number >= self.free_turn
             self.receiver.wake_task()
             self.is_direct = False
             if self.queued_bytes > READ_LIMIT and not self.close_sent:
@@ -875,7 +914,10 @@ cdef class Channel:
         if self.is_direct:
             self.is_direct = False
             self.write_directly(serialize_frame(first, data, self.is_client))
-        elif self.is_client or type(data) is not bytes or PyBytes_GET_SIZE(data) < UNCOPIED:
+            return
+        if self.descriptor >= 0:
+            self.note_queued()
+        if self.is_client or type(data) is not bytes or PyBytes_GET_SIZE(data) < UNCOPIED:
             self.transport.write(serialize_frame(first, data, self.is_client))
         else:
             self.transport.write(serialize_head(first, PyBytes_GET_SIZE(data), False))
@@ -888,11 +930,21 @@ cdef class Channel:
         cdef Py_ssize_t sent = -1
         if not self.transport.get_write_buffer_size():
             sent = send_bytes(self.descriptor, PyBytes_AS_STRING(frame), size)
-        if sent < 0:
-            self.transport.write(frame)
-        elif sent < size:
-            self.transport.write(frame[sent:])
+        if sent == size:
+            return 0
+        self.note_queued()
+        self.transport.write(frame if sent <= 0 else frame[sent:])
         return 0
+
+    cpdef note_queued(self):
+        """Write by the transport alone for a while: what it collects now goes first.
+
+        uvloop may write what it has collected behind a turn's callbacks, and what a timer collects has these before it.
+        """
+        if self.turns is None:
+            self.turns = find_turns(self.loop)
+        self.turns.count()
+        self.free_turn = self.turns.number + TURNS
 
 
 cdef Py_ssize_t weigh(object message) except -1:

@@ -560,6 +560,9 @@ class Channel:
                     first |= extension.rsv
         self.write_frame(first, data)
 
+    def note_queued(self) -> None:
+        """Tell the compiled twin that somebody has written to the transport in this turn of the loop."""
+
     def write_frame(self, first: int, data: bytes | bytearray | memoryview | str) -> None:
         """Hand one frame to the transport."""
         assert self.transport is not None

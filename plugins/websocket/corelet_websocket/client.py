@@ -100,7 +100,7 @@ class ClientWebSocketResponse(WebSocketEndpoint):
             ValueError: a code that is never sent, or a reason that is too long.
         """
         has_sent = await self.close_handshake(code, message)
-        await self._get_connection("close()").wait_lost()
+        await self.require_connection("close()").wait_lost()
         return has_sent
 
     async def __aenter__(self) -> Self:

@@ -129,8 +129,10 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=self._writer_limit)
         sock = transport.get_extra_info("socket")
-        if sock is not None and transport.get_extra_info("sslcontext") is None:
+        if _collects_writes(self.loop) and sock is not None and transport.get_extra_info("sslcontext") is None:
             self.descriptor = sock.fileno()
+            # The handshake's answer, perhaps.
+            self.note_queued()
         if self._heartbeat is not None:
             self.heard_at = self.loop.time()
             self._heartbeat_timer = self.loop.call_later(self._heartbeat, self._beat)
@@ -401,6 +403,11 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         self.enqueue(WSMessage(WSMsgType.ERROR, error, None))
         self._abort()
         self.receiver.wake()
+
+
+def _collects_writes(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a write waits for the end of the loop's turn, so that a single one is better off at once."""
+    return type(loop).__module__.partition(".")[0] == "uvloop"
 
 
 def make_close_payload(code: int, reason: bytes) -> bytes:

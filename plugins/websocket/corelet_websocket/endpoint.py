@@ -35,7 +35,8 @@ class WebSocketEndpoint:
     #: What a send on a closed socket raises.
     _reset_error: type[ConnectionResetError] = ConnectionResetError
 
-    def _get_connection(self, what: str) -> WebSocketConnection:
+    def require_connection(self, what: str) -> WebSocketConnection:
+        """Give the connection; RuntimeError where there is none yet."""
         if self._connection is None:
             raise RuntimeError(f"{what} before prepare(): await ws.prepare(request) first")
         return self._connection
@@ -93,7 +94,7 @@ class WebSocketEndpoint:
     async def _receive(self) -> WSMessage:
         connection = self._connection
         if connection is None:
-            connection = self._get_connection("receive()")
+            connection = self.require_connection("receive()")
         message = connection.receive_now()
         if message is None:
             connection.is_receiving = True
@@ -180,7 +181,7 @@ class WebSocketEndpoint:
     async def _send(self, opcode: int, data: Any, compress: int | None) -> None:
         connection = self._connection
         if connection is None:
-            connection = self._get_connection("sending")
+            connection = self.require_connection("sending")
         try:
             connection.send(opcode, data, compress)
             if connection.is_behind:
@@ -303,7 +304,7 @@ class WebSocketEndpoint:
 
     async def close_handshake(self, code: int, message: bytes | str) -> bool:
         """Send a close frame and wait for the peer's; False where the socket was closed or closing already."""
-        connection = self._get_connection("close()")
+        connection = self.require_connection("close()")
         has_sent = connection.start_close(code, message.encode() if isinstance(message, str) else bytes(message))
         if has_sent:
             await connection.wait_handshake()
