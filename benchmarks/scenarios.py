@@ -83,10 +83,10 @@ def _is_report(body: bytes) -> bool:
 #: Cookies of a session that holds ``{"user": SESSION_USER}``, made by ``SESSION_KEY``: a signed and an encrypted one of
 #: corelet, and aiohttp_session's.
 SIGNED_COOKIE: Final = (
-    "session=WzE3OTAwMDAwMDAsMTc5MDAwMDAwMCxudWxsLHsidXNlciI6ImFsaWNlIn1d.h8hRaSRvyEt90KChF1LFmRSBmAJP1taUGENKqc3giFQ"
+    "session=WzE3OTAwMDAwMDAsMTc5MDAwMDAwMCxudWxsLHsidXNlciI6ImFsaWNlIn1d.rMXqtzzK20d_0IIG4tmjJYCifz9AD0nktUsQslHLIbI"
 )
 ENCRYPTED_COOKIE: Final = (
-    "session=ZxY5O-omd6x5etMlEfUNLopY5PDYP9fxqbHJKrnZMkU0Yn242irKbmbfs0Fqx92oTiAbj9lTJPXPv8Kw3eJou3006AnVciZj8Q"
+    "session=HT8gORXI5KZ2ouQib9eC7LeqIm12rCTtFRGSGCPeYrIF2rq2cTVe_dsDXvBDSucCJZHx4dVivHH_1tNvwrejcU7rYZ6WCcmk4Q"
 )
 AIOHTTP_COOKIE: Final = (
     "AIOHTTP_SESSION=gAAAAABrCFMEyGLU99JpB870HWT5-j1VQ6VvhlamBhWrE2gh76QAaZ4vQvz7gLrdn6WY4WoDXnTAU8R4XSXP_Tx69E4YbCmaga_"

@@ -659,6 +659,19 @@ async def test_cookie_over_tls_is_secure_and_of_this_host(serve: Serve, connect:
     assert browser.token is None
 
 
+async def test_middleware_that_knows_the_proxy_decides_what_is_secure(serve: Serve, connect: Connect) -> None:
+    async def believe_proxy(request: web.Request, handler: Handler) -> Any:
+        return await handler(request.clone(scheme="https"))
+
+    app = web.Application(middlewares=[believe_proxy])
+    web.setup_sessions(app, web.InMemoryStorage())
+    app.router.add_get("/{tail:.*}", act)
+    browser = Browser(await serve(app), connect)
+    await browser.get("/count")
+    assert browser.set_cookies[0].startswith("__Host-session=")
+    assert read(await browser.get("/count"))["data"] == {"count": 2}
+
+
 async def test_cookie_can_be_another(browse: Browse) -> None:
     cookie = web.SessionCookie(
         name="mine",

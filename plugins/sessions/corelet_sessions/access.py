@@ -48,13 +48,21 @@ class SessionAccess:
     async def get(self) -> Session:
         """Load the session when it is first asked for; a new one where the peer has none."""
         if self.session is None:
-            if self._lock is None:
-                self._lock = asyncio.Lock()
-            async with self._lock:
-                if self.session is None:
-                    self.session = await self._load()
-                    self._lock_late_changes()
+            if self._settings.storage.is_on_server:
+                await self._load_once()
+            else:
+                # A cookie is read without a wait, so that nobody comes between.
+                self.session = await self._load()
+            self._lock_late_changes()
+        assert self.session is not None
         return self.session
+
+    async def _load_once(self) -> None:
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        async with self._lock:
+            if self.session is None:
+                self.session = await self._load()
 
     async def renew(self) -> Session:
         """Begin a new session; the old one is ended when the new one is saved."""
@@ -98,7 +106,11 @@ class SessionAccess:
 
     async def prepare(self, request: Any, response: web.StreamResponse) -> None:
         """Save the session, and give its cookie to an answer whose head is about to be made."""
-        await self._save_by_head(response)
+        session = self.session
+        if session is not None:
+            _add_vary(response.headers)
+            if session.is_changed or self._is_to_be_seen():
+                await self._save_by_head(session, response)
         self._head_is_sent = True
         self._lock_late_changes()
 
@@ -121,13 +133,7 @@ class SessionAccess:
             needs_cookie = self._token is None or not self._settings.storage.is_on_server
             session.lock(_NO_COOKIE, identity_only=not needs_cookie)
 
-    async def _save_by_head(self, response: web.StreamResponse) -> None:
-        session = self.session
-        if session is None:
-            return
-        _add_vary(response.headers)
-        if not session.is_changed and not self._is_to_be_seen():
-            return
+    async def _save_by_head(self, session: Session, response: web.StreamResponse) -> None:
         token_before = self._token
         max_age_before = None if self._record is None else self._record.max_age
         is_ended = session.is_changed and session.empty
@@ -239,6 +245,9 @@ def _make_unavailable() -> web.HTTPServiceUnavailable:
 
 def _add_vary(headers: Any) -> None:
     """Say that the answer follows from the cookie, for caches. Source: RFC 9110 section 12.5.5."""
-    fields = ", ".join(headers.getall("Vary", ()))
+    if "Vary" not in headers:
+        headers["Vary"] = "Cookie"
+        return
+    fields = ", ".join(headers.getall("Vary"))
     if not {name.strip().lower() for name in fields.split(",")} & {"cookie", "*"}:
-        headers["Vary"] = f"{fields}, Cookie" if fields else "Cookie"
+        headers["Vary"] = f"{fields}, Cookie"

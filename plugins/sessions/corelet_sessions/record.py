@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One session as it is kept.
 
     Args:
@@ -60,3 +58,17 @@ class Serializer:
 
 #: The least text, as json can make it.
 DUMPS: Final[Callable[[Any], str]] = partial(json.dumps, separators=(",", ":"))
+
+_DECODER: Final = json.JSONDecoder()
+
+
+def _load_json(data: bytes) -> Any:
+    """Read JSON in UTF-8; ``json.loads`` would look for other encodings first."""
+    text = data.decode()
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise ValueError(f"{len(text) - end} characters follow the JSON of a session")
+    return value
+
+
+LOADS: Final[Callable[[bytes], Any]] = _load_json

@@ -38,7 +38,9 @@ class Settings:
 
     def find_ttl(self, record: Record, now: int) -> int:
         """Find for how many seconds a record is to be kept."""
-        limits = [limit for limit in (self.idle_seconds, record.max_age) if limit is not None]
+        ttl = _FOREVER_SECONDS if self.idle_seconds is None else self.idle_seconds
+        if record.max_age is not None:
+            ttl = min(ttl, record.max_age)
         if self.absolute_seconds is not None:
-            limits.append(record.created + self.absolute_seconds - now)
-        return max(min(limits, default=_FOREVER_SECONDS), 1)
+            ttl = min(ttl, record.created + self.absolute_seconds - now)
+        return max(ttl, 1)
