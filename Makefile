@@ -15,11 +15,16 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/d
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
 PROJECTS := pyproject.toml $(PLUGINS)
 EDITABLE := -e '.[speedups]' $(patsubst %/pyproject.toml,-e %,$(PLUGINS))
+# What has a compiled part: kernel/_fast.pyx, plugins/x/corelet_x/_fast.pyx.
+SOURCES := $(wildcard kernel/*.pyx kernel/*.pxd plugins/*/corelet_*/*.pyx plugins/*/corelet_*/*.pxd)
+COMPILED := $(patsubst %.pyx,%,$(filter %.pyx,$(SOURCES)))
+COMPILED_PLUGINS := $(sort $(foreach part,$(filter plugins/%,$(COMPILED)),plugins/$(word 2,$(subst /, ,$(part)))))
 BIN := $(VENV)/bin
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 BASE := $(VENV)/.installed-$(VERSION)
 WIRE := $(VENV)/.built-wire-$(VERSION)
 DEV := $(VENV)/.installed-dev-$(VERSION)
+EXAMPLES := $(VENV)/.installed-examples-$(VERSION)
 DOCS := $(VENV)/.installed-docs-$(VERSION)
 COVERAGE := $(BIN)/coverage
 # What runs pytest: RUNNER=$(BIN)/python is faster and counts no coverage.
@@ -29,21 +34,22 @@ RUNNER ?= $(COVERAGE) run
 BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python),\
 	$(if $(shell $(candidate) -c 'print(1)' 2>/dev/null),$(candidate))) $(PYTHON))
 
-.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format pages docs fuzz changelog clean
+.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format pages docs autobahn fuzz changelog clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 help:
-	@echo 'make run     serve the demo on http://$(HOST):$(PORT)/'
+	@echo 'make run     serve the demo, a chat, on http://$(HOST):$(PORT)/ (REDIS_URL=redis://... for several processes)'
 	@echo 'make test    run every test: the accelerated wire on uvloop, the plain one on asyncio; coverage of both'
 	@echo 'make bench   measure against the peers (ARGS="--quick")'
 	@echo 'make micro   measure single steps: parser, serialiser, router, a request without sockets'
 	@echo 'make lint    ruff, mypy, import-linter, changelog fragments;  make format  lets ruff mend what it can'
 	@echo 'make docs    build the documentation into docs/_build/html;  make pages  writes what is made of docstrings and help'
+	@echo 'make autobahn  run the Autobahn TestSuite against both sides of a WebSocket (ARGS=--quick; needs Python 2.7)'
 	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000, ARGS=--sanitize)'
 
-run: $(BASE) $(WIRE)
-	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python examples/hello/app.py
+run: $(BASE) $(WIRE) $(if $(REDIS_URL),$(EXAMPLES))
+	@HOST=$(HOST) PORT=$(PORT) $(BIN)/python -m examples.chat
 
 # Tests wait more than they compute: both runs go at once, and the second one's output stands below the first one's.
 test: setup forget-coverage
@@ -58,7 +64,7 @@ forget-coverage:
 	@rm -f .coverage .coverage.*
 
 test-fast: $(DEV) $(WIRE)
-	@for program in curl openssl chromium; do command -v $$program >/dev/null || \
+	@for program in chromium curl memcached nginx openssl redis-server; do command -v $$program >/dev/null || \
 		{ echo "The tests need $$program: apt-get install $$program" >&2; exit 1; }; done
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(RUNNER) -m pytest $(ARGS)
@@ -114,6 +120,9 @@ docs: $(DOCS)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
 
+autobahn: $(DEV) $(WIRE)
+	$(BIN)/python tests/autobahn/run.py $(ARGS)
+
 fuzz: $(DEV) $(WIRE)
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 	$(BIN)/python tests/fuzz/differential.py --inputs $(INPUTS)
@@ -122,11 +131,13 @@ changelog: $(DEV)
 	$(BIN)/towncrier build --draft --version next
 
 clean:
-	rm -rf .venv .venv-* build plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so *.egg-info plugins/*/*.egg-info
+	rm -rf .venv .venv-* build plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so plugins/*/corelet_*/*.c plugins/*/corelet_*/*.so *.egg-info plugins/*/*.egg-info
 
-DROP_WIRE = rm -f kernel/_fast.c kernel/_fast$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
-CHECK_WIRE = $(BIN)/python -c 'import corelet._fast' 2>/dev/null || \
-	echo 'Note: the accelerated wire was not built, the plain one serves (apt-get install gcc python3-dev, then make clean).' >&2
+DROP_WIRE = suffix=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))'); \
+	for part in $(COMPILED); do rm -f $$part.c $$part$$suffix; done
+CHECK_WIRE = for part in $(subst /,.,$(patsubst kernel/%,corelet/%,$(foreach part,$(COMPILED),$(patsubst plugins/$(word 2,$(subst /, ,$(part)))/%,%,$(part))))); do \
+	$(BIN)/python -c "import $$part" 2>/dev/null || \
+	echo "Note: $$part was not built, its plain twin serves (apt-get install gcc python3-dev, then make clean)." >&2; done
 
 $(BASE): $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -141,14 +152,18 @@ $(BASE): $(PROJECTS)
 	@touch $@ $(WIRE)
 
 # A wire built by another interpreter or from an older source is never trusted: it is built again.
-$(WIRE): $(wildcard kernel/*.pyx kernel/*.pxd) | $(BASE)
+$(WIRE): $(SOURCES) | $(BASE)
 	@$(DROP_WIRE)
-	$(INSTALL) --no-deps -e .
+	$(INSTALL) --no-deps -e . $(addprefix -e ,$(COMPILED_PLUGINS))
 	@$(CHECK_WIRE)
 	@touch $@
 
 $(DEV): $(BASE)
 	$(INSTALL) --group dev
+	@touch $@
+
+$(EXAMPLES): $(BASE)
+	$(INSTALL) --group examples
 	@touch $@
 
 $(DOCS): $(BASE)

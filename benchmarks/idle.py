@@ -9,6 +9,7 @@ from typing import Final
 
 from benchmarks.process import ServerFailedError, ServerProcess
 from benchmarks.scenarios import IDLE_CONNECTIONS
+from benchmarks.websocket import open_peer
 
 REQUEST: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 #: Connections opened and closed first, so that what a server makes once is not counted.
@@ -36,7 +37,7 @@ def measure_idle(server: ServerProcess, kind: str) -> dict[str, float]:
 
     Args:
         server: the running server, new.
-        kind: ``idle`` (one request each, then nothing) or ``silent`` (never a byte).
+        kind: ``idle`` (one request each, then nothing), ``silent`` (never a byte) or ``ws-idle`` (a WebSocket each).
 
     Returns:
         ``connection_bytes``: resident memory of the server a connection.
@@ -44,12 +45,11 @@ def measure_idle(server: ServerProcess, kind: str) -> dict[str, float]:
     Raises:
         ServerFailedError: it answered a request by something else than 200, or closed a connection.
     """
-    asks = kind == "idle"
-    for peer in _connect(server.port, WARM_UP, asks=True):
+    for peer in _connect(server.port, WARM_UP, "idle" if kind == "silent" else kind):
         peer.close()
     time.sleep(SETTLE_SECONDS)
     before = server.read_usage()
-    peers = _connect(server.port, IDLE_CONNECTIONS, asks=asks)
+    peers = _connect(server.port, IDLE_CONNECTIONS, kind)
     try:
         time.sleep(SETTLE_SECONDS)
         after = server.read_usage()
@@ -60,12 +60,14 @@ def measure_idle(server: ServerProcess, kind: str) -> dict[str, float]:
     return {"connection_bytes": (after.resident_bytes - before.resident_bytes) / IDLE_CONNECTIONS}
 
 
-def _connect(port: int, count: int, *, asks: bool) -> list[socket.socket]:
+def _connect(port: int, count: int, kind: str) -> list[socket.socket]:
+    if kind == "ws-idle":
+        return [open_peer(port, offers_deflate=True) for _ in range(count)]
     peers = []
     for _ in range(count):
         peer = socket.create_connection(("127.0.0.1", port), timeout=10)
         peers.append(peer)
-        if asks:
+        if kind == "idle":
             peer.sendall(REQUEST)
             answer = peer.recv(65536)
             if not answer.startswith(b"HTTP/1.1 200 "):

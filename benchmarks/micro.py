@@ -164,6 +164,9 @@ async def make_answer_steps() -> list[Step]:
         ("answer hello, no socket", await make_answering("plain", "/")),
         ("answer json, no socket", await make_answering("plain", "/users/42?verbose=yes")),
         ("answer through two middlewares, no socket", await make_answering("middlewares", "/")),
+        ("answer hello, left alone by compression_middleware", await make_answering("compression", "/")),
+        ("answer in a sub-application, no socket", await make_answering("subapp", "/sub/user")),
+        ("the same by a path parameter, no socket", await make_answering("subapp", "/sub/users/7")),
     ]
 
 

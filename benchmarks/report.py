@@ -12,12 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from benchmarks.process import ROOT
-from benchmarks.scenarios import CLAIMS, IMPORTS, LOADS, MEMORIES, TITLES, TRANSFERS, Claim, Figures
+from benchmarks.scenarios import CALLS, CLAIMS, ECHOES, IMPORTS, LOADS, MEMORIES, TITLES, TRANSFERS, Claim, Figures
 
 #: Heading and decimals of each metric.
 METRICS: Final = {
     "rate": ("requests/s", 0),
     "cpu_us": ("CPU µs/request", 2),
+    "message_rate": ("messages/s", 0),
+    "message_us": ("CPU µs/message", 2),
     "p99_ms": ("p99 ms", 2),
     "cpu_s": ("CPU s", 2),
     "rss_mb": ("memory MB", 1),
@@ -26,7 +28,21 @@ METRICS: Final = {
     "import_mb": ("MB", 1),
 }
 #: Packages whose versions belong to a result.
-PACKAGES: Final = ("corelet", "corelet-routing", "aiohttp", "uvloop", "granian", "blacksheep", "multidict", "yarl")
+PACKAGES: Final = (
+    "corelet",
+    "corelet-client",
+    "corelet-routing",
+    "corelet-websocket",
+    "aiohttp",
+    "httpx",
+    "picows",
+    "websockets",
+    "uvloop",
+    "granian",
+    "blacksheep",
+    "multidict",
+    "yarl",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,8 @@ def _find_figures(number: int, samples: list[Sample]) -> Figures:
 def format_tables(samples: list[Sample]) -> str:
     """Write one table a scenario, medians over the rounds."""
     titles = {load.name: load.title for load in LOADS} | TRANSFERS | MEMORIES
+    titles |= {echo.name: echo.title for echo in ECHOES}
+    titles |= {call.name: call.title for call in CALLS}
     titles |= {name: title for name, (title, _) in IMPORTS.items()}
     parts = []
     for name, title in titles.items():

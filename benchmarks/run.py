@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import report, scenarios
+from benchmarks.client import measure_calls
 from benchmarks.idle import allow_open_files, measure_idle
 from benchmarks.load import find_wrk, measure_load
 from benchmarks.process import PAGE_BYTES, ROOT, ServerFailedError, ServerProcess, choose_processors
 from benchmarks.startup import measure_import
 from benchmarks.transfer import measure_transfer
+from benchmarks.websocket import measure_echo
 
 RESULT: Final = ROOT / "benchmarks" / "results" / "latest.json"
 
 LOADS: Final = {load.name: load for load in scenarios.LOADS}
+CALLS: Final = {call.name: call for call in scenarios.CALLS}
+ECHOES: Final = {echo.name: echo for echo in scenarios.ECHOES}
 
 
 @dataclass(slots=True)
@@ -60,14 +64,23 @@ class Bench:
         return measure_import(self.python, scenarios.IMPORTS[name][1][server], PAGE_BYTES)
 
     def _measure_server(self, name: str, server: str) -> dict[str, float]:
+        if name in CALLS:
+            return self._measure_client(CALLS[name], server)
         load = LOADS.get(name)
         shape = scenarios.TRANSFER_SHAPES.get(name, "plain") if load is None else load.shape
         with ServerProcess(self.python, scenarios.SERVERS[server], shape, self.server_processor) as running:
             if load is not None:
                 return measure_load(running, load, self.seconds, self.load_processor)
+            if name in ECHOES:
+                return measure_echo(running, ECHOES[name], self.seconds, self.load_processor)
             if name in scenarios.TRANSFERS:
                 return measure_transfer(running, name, self.load_processor)
             return measure_idle(running, name)
+
+    def _measure_client(self, call: scenarios.Call, client: str) -> dict[str, float]:
+        python = ("taskset", "--cpu-list", str(self.load_processor), self.python)
+        with ServerProcess(self.python, scenarios.SERVERS["raw"], "plain", self.server_processor) as running:
+            return measure_calls(python, running, call, client, self.seconds)
 
 
 def read_arguments() -> argparse.Namespace:
@@ -82,7 +95,7 @@ def read_arguments() -> argparse.Namespace:
         action="append",
         help=f"scenarios, may be a pattern: {', '.join(scenarios.SERVERS_OF)}",
     )
-    parser.add_argument("--servers", metavar="NAME", action="append", choices=scenarios.SERVERS, help="servers (all)")
+    parser.add_argument("--servers", metavar="NAME", action="append", choices=scenarios.TITLES, help="servers (all)")
     parser.add_argument("--python", default=sys.executable, help="interpreter that runs the servers (this one)")
     parser.add_argument("--json", type=Path, default=RESULT, help=f"where the result goes ({RESULT.relative_to(ROOT)})")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a claim is missed")
@@ -107,7 +120,7 @@ def main() -> int:
         python=arguments.python,
         seconds=1.0 if arguments.quick else arguments.duration,
         names=names,
-        servers=tuple(arguments.servers or scenarios.SERVERS),
+        servers=tuple(arguments.servers or scenarios.TITLES),
         server_processor=server_processor,
         load_processor=load_processor,
         samples=[],

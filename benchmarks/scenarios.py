@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.servers.arguments import HELLO, ROUTES, SMALL_FILE_BYTES
+from benchmarks.servers.arguments import HELLO, REPORT, ROUTES, SESSION_USER, SMALL_FILE_BYTES
 
 #: Servers by the name in tables: the module under ``benchmarks.servers``.
 SERVERS: Final = {
@@ -15,6 +17,8 @@ SERVERS: Final = {
     "aiohttp": "aiohttp_app",
     "granian": "granian_rsgi",
     "blacksheep": "blacksheep_app",
+    "websockets": "websockets_echo",
+    "picows": "picows_echo",
 }
 #: What stands behind those names.
 TITLES: Final = {
@@ -23,7 +27,12 @@ TITLES: Final = {
     "aiohttp": "aiohttp on uvloop",
     "granian": "granian's bare RSGI on uvloop, no framework",
     "blacksheep": "BlackSheep on granian, uvloop",
+    "websockets": "websockets on uvloop",
+    "picows": "picows on uvloop: callbacks, WebSockets only",
+    "httpx": "httpx's AsyncClient on uvloop, as a client",
 }
+#: Servers of HTTP.
+HTTP_SERVERS: Final = ("raw", "corelet", "aiohttp", "granian", "blacksheep")
 GIB: Final = 2**30
 PIPELINE: Final = 16
 CONNECTIONS: Final = 64
@@ -69,6 +78,24 @@ def _is_user(body: bytes) -> bool:
     return body.replace(b" ", b"") == b'{"id":42,"verbose":"yes","client":"bench"}'
 
 
+def _is_report(body: bytes) -> bool:
+    return bool(json.loads(gzip.decompress(body)) == REPORT)
+
+
+#: Cookies of a session that holds ``{"user": SESSION_USER}``, made by ``SESSION_KEY``: a signed and an encrypted one of
+#: corelet, and aiohttp_session's.
+SIGNED_COOKIE: Final = (
+    "session=WzE3OTAwMDAwMDAsMTc5MDAwMDAwMCxudWxsLHsidXNlciI6ImFsaWNlIn1d.h8hRaSRvyEt90KChF1LFmRSBmAJP1taUGENKqc3giFQ"
+)
+ENCRYPTED_COOKIE: Final = (
+    "session=ZxY5O-omd6x5etMlEfUNLopY5PDYP9fxqbHJKrnZMkU0Yn242irKbmbfs0Fqx92oTiAbj9lTJPXPv8Kw3eJou3006AnVciZj8Q"
+)
+AIOHTTP_COOKIE: Final = (
+    "AIOHTTP_SESSION=gAAAAABrCFMEyGLU99JpB870HWT5-j1VQ6VvhlamBhWrE2gh76QAaZ4vQvz7gLrdn6WY4WoDXnTAU8R4XSXP_Tx69E4YbCmaga_"
+    "Bk9AIjBqkaSIE3EtYaTrVAXgJX5ZCiZSjO8YsaHg8F_iLq-KzgBElTCYxvI4qJQ=="
+)
+
+
 def _make_urlencoded() -> bytes:
     return "&".join(f"field{number}=value+{number}" for number in range(FIELDS)).encode()
 
@@ -79,7 +106,7 @@ def _make_multipart() -> bytes:
 
 
 LOADS: Final = (
-    Load("hello", "text response through routing", tuple(SERVERS), "/", _is(HELLO)),
+    Load("hello", "text response through routing", HTTP_SERVERS, "/", _is(HELLO)),
     Load(
         "json",
         "path parameter, query, header, JSON response",
@@ -134,6 +161,41 @@ LOADS: Final = (
         "nested-routes",
     ),
     Load(
+        "gzip",
+        "JSON of 21 KiB, enable_compression(gzip), zlib",
+        ("corelet", "aiohttp"),
+        "/report",
+        _is_report,
+        headers={"Accept-Encoding": "gzip"},
+    ),
+    Load(
+        "left-alone",
+        "hello through compression_middleware, which leaves it alone",
+        ("corelet",),
+        "/",
+        _is(HELLO),
+        "compression",
+        headers={"Accept-Encoding": "gzip, deflate, br, zstd"},
+    ),
+    Load(
+        "signed-session",
+        "a session in a signed cookie is read; aiohttp_session's is encrypted",
+        ("corelet", "aiohttp"),
+        "/",
+        _is(SESSION_USER),
+        "signed-session",
+        headers={"Cookie": f"{SIGNED_COOKIE}; {AIOHTTP_COOKIE}"},
+    ),
+    Load(
+        "encrypted-session",
+        "a session in an encrypted cookie is read",
+        ("corelet", "aiohttp"),
+        "/",
+        _is(SESSION_USER),
+        "encrypted-session",
+        headers={"Cookie": f"{ENCRYPTED_COOKIE}; {AIOHTTP_COOKIE}"},
+    ),
+    Load(
         "static",
         f"static file of {SMALL_FILE_BYTES // 1024} KiB",
         ("corelet", "aiohttp"),
@@ -163,6 +225,69 @@ LOADS: Final = (
     ),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """One WebSocket message that comes back, on many connections again and again.
+
+    Args:
+        name: what ``--only`` takes.
+        title: what the table says.
+        servers: who is measured.
+        message_bytes: bytes of the text, JSON.
+        is_compressed: whether permessage-deflate is used.
+    """
+
+    name: str
+    title: str
+    servers: tuple[str, ...]
+    message_bytes: int
+    is_compressed: bool = False
+
+
+ECHOES: Final = (
+    Echo("ws-32", "WebSocket echo of 32 bytes", ("corelet", "aiohttp", "websockets", "picows"), 32),
+    Echo("ws-16k", "WebSocket echo of 16 KiB", ("corelet", "aiohttp", "websockets", "picows"), 16_384),
+    Echo(
+        "ws-deflate",
+        "WebSocket echo of 2 KiB of JSON, permessage-deflate",
+        ("corelet", "aiohttp", "websockets"),
+        2048,
+        is_compressed=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Requests of a client to the raw server; the client is what is measured.
+
+    Args:
+        name: what ``--only`` takes.
+        title: what the table says.
+        clients: who is measured, in the place of servers.
+        kind: ``get``, ``post`` of a small JSON document, or ``download``.
+        concurrency: requests at once.
+        target: the request's target.
+    """
+
+    name: str
+    title: str
+    clients: tuple[str, ...]
+    kind: str
+    concurrency: int
+    target: str = "/"
+
+
+_CLIENTS: Final = ("corelet", "aiohttp", "httpx")
+CALLS: Final = (
+    Call("client-1", "client: GET, one at a time", ("raw", *_CLIENTS), "get", 1),
+    Call("client-32", "client: GET, 32 at once", ("raw", *_CLIENTS), "get", 32),
+    Call("client-100", "client: GET, 100 at once", ("raw", *_CLIENTS), "get", 100),
+    Call("client-post", "client: POST of JSON, 32 at once", _CLIENTS, "post", 32),
+    Call("client-download", "client: 1 GiB read", _CLIENTS, "download", 1, f"/download/sized/{GIB}"),
+)
+
 #: Other measurements by name: their title and their servers.
 TRANSFERS: Final = {
     "upload": "1 GiB received and read, Content-Length",
@@ -185,6 +310,7 @@ TRANSFER_SHAPES: Final = {"static-large": "files", "multipart-large": "files"}
 MEMORIES: Final = {
     "idle": f"{IDLE_CONNECTIONS:,} connections, each after one request",
     "silent": f"{IDLE_CONNECTIONS:,} connections that never sent a byte",
+    "ws-idle": f"{IDLE_CONNECTIONS:,} WebSockets, nothing sent",
 }
 MEMORY_SERVERS: Final = ("corelet", "aiohttp")
 #: Statements by scenario and server.
@@ -201,6 +327,8 @@ IMPORTS: Final = {
 #: Scenarios in the order in which they are measured: name -> its servers.
 SERVERS_OF: Final[dict[str, tuple[str, ...]]] = {
     **{load.name: load.servers for load in LOADS},
+    **{echo.name: echo.servers for echo in ECHOES},
+    **{call.name: call.clients for call in CALLS},
     **TRANSFER_SERVERS,
     **dict.fromkeys(MEMORIES, MEMORY_SERVERS),
     **{name: tuple(statements) for name, (_, statements) in IMPORTS.items()},
@@ -225,6 +353,10 @@ class Claim:
     value: Callable[[Figures], float]
 
 
+def _message_ratio(scenario: str, over: str = "aiohttp") -> Callable[[Figures], float]:
+    return _ratio(scenario, over, "message_us")
+
+
 def _ratio(scenario: str, over: str = "aiohttp", metric: str = "cpu_us") -> Callable[[Figures], float]:
     return lambda figures: figures(scenario, "corelet", metric) / figures(scenario, over, metric)
 
@@ -236,6 +368,10 @@ def _growth(last: str, first: str) -> Callable[[Figures], float]:
 def _above_the_limit(figures: Figures) -> float:
     raw = figures("hello", "raw", "cpu_us")
     return (figures("hello", "corelet", "cpu_us") - raw) / (figures("hello", "aiohttp", "cpu_us") - raw)
+
+
+def _left_alone(figures: Figures) -> float:
+    return figures("left-alone", "corelet", "cpu_us") - figures("hello", "corelet", "cpu_us")
 
 
 def _connection_bytes(scenario: str) -> Callable[[Figures], float]:
@@ -254,6 +390,10 @@ CLAIMS: Final = (
     Claim("pipelined: CPU of aiohttp's", 1 / 6, _ratio("pipelined")),
     Claim("routes: CPU of the last, of the first", 1.2, _growth("last-route", "first-route")),
     Claim("nested routes: CPU of the last, of the first", 1.2, _growth("last-nested", "first-nested")),
+    Claim("gzip: CPU of aiohttp's", 0.8, _ratio("gzip")),
+    Claim("compression_middleware on what it leaves alone: microseconds", 2.0, _left_alone),
+    Claim("signed session: CPU of aiohttp's", 1 / 2.5, _ratio("signed-session")),
+    Claim("encrypted session: CPU of aiohttp's", 1 / 2.5, _ratio("encrypted-session")),
     Claim("upload: CPU of aiohttp's", 0.7, _ratio("upload", metric="cpu_s")),
     Claim("upload, chunked: CPU of aiohttp's", 0.7, _ratio("upload-chunked", metric="cpu_s")),
     Claim("download: CPU of aiohttp's", 0.7, _ratio("download", metric="cpu_s")),
@@ -266,6 +406,16 @@ CLAIMS: Final = (
     Claim("idle connection: memory of aiohttp's", 0.5, _ratio("idle", metric="connection_bytes")),
     Claim("idle connection: bytes", 4096, _connection_bytes("idle")),
     Claim("silent connection: bytes", 2048, _connection_bytes("silent")),
+    Claim("WebSocket, 32 bytes: CPU of picows's", 1.3, _message_ratio("ws-32", "picows")),
+    Claim("WebSocket, 16 KiB: CPU of picows's", 1.3, _message_ratio("ws-16k", "picows")),
+    Claim("WebSocket, 32 bytes: CPU of aiohttp's", 1 / 1.3, _message_ratio("ws-32")),
+    Claim("WebSocket, 16 KiB: CPU of aiohttp's", 1 / 1.3, _message_ratio("ws-16k")),
+    Claim("WebSocket, compressed: CPU of aiohttp's", 1.0, _message_ratio("ws-deflate")),
+    Claim("idle WebSocket: memory of aiohttp's", 1.0, _ratio("ws-idle", metric="connection_bytes")),
+    Claim("client, 32 at once: CPU of aiohttp's", 1 / 3, _ratio("client-32")),
+    Claim("client, 32 at once: CPU of httpx's", 1 / 20, _ratio("client-32", "httpx")),
+    Claim("client, one at a time: CPU of aiohttp's", 1 / 1.8, _ratio("client-1")),
+    Claim("client, 1 GiB read: CPU of aiohttp's", 0.6, _ratio("client-download", metric="cpu_s")),
     Claim("import corelet: time of import aiohttp", 1 / 3, _ratio("import", metric="import_ms")),
     Claim("import corelet: memory of import aiohttp", 1 / 3, _ratio("import", metric="import_mb")),
 )

@@ -95,6 +95,20 @@ if TYPE_CHECKING:
     from corelet_multipart import MultipartWriter as MultipartWriter
     from corelet_multipart import content_disposition_filename as content_disposition_filename
     from corelet_multipart import parse_content_disposition as parse_content_disposition
+    from corelet_websocket import ClientWebSocketResponse as ClientWebSocketResponse
+    from corelet_websocket import ClientWSTimeout as ClientWSTimeout
+    from corelet_websocket import PermessageDeflate as PermessageDeflate
+    from corelet_websocket import WebSocketClientHandshake as WebSocketClientHandshake
+    from corelet_websocket import WebSocketError as WebSocketError
+    from corelet_websocket import WebSocketExtension as WebSocketExtension
+    from corelet_websocket import WebSocketExtensionFactory as WebSocketExtensionFactory
+    from corelet_websocket import WebSocketExtensionRegistry as WebSocketExtensionRegistry
+    from corelet_websocket import WebSocketHandshakeError as WebSocketHandshakeError
+    from corelet_websocket import WSCloseCode as WSCloseCode
+    from corelet_websocket import WSMessage as WSMessage
+    from corelet_websocket import WSMessageTypeError as WSMessageTypeError
+    from corelet_websocket import WSMsgType as WSMsgType
+    from corelet_websocket import open_client_websocket as open_client_websocket
 
     from . import abc as abc
     from . import hdrs as hdrs

@@ -457,9 +457,12 @@ cdef class RequestHead(_HeadBase):
     def is_plain(self):
         return self._line.is_plain != 0
 
+    cdef bint is_simple_head(self) except -1:
+        return self._is_modern != 0 and self.keep_alive and not self.upgrade and self.method in PLAIN_METHODS
+
     @property
     def is_simple(self):
-        return self._is_modern != 0 and self.keep_alive and not self.upgrade and self.method in PLAIN_METHODS
+        return self.is_simple_head()
 
     @property
     def authority(self):
@@ -686,7 +689,7 @@ cdef class _Parser:
 
     # what a user calls
 
-    def feed_data(self, data):
+    cpdef feed_data(self, data):
         """Give received bytes to the parser.
 
         Args:
@@ -723,7 +726,7 @@ cdef class _Parser:
             self._raise()
         self._eof = True
 
-    def next_event(self):
+    cpdef next_event(self):
         """Take the next event that is complete.
 
         Returns:
@@ -1991,3 +1994,163 @@ def make_chunk_line(size):
     if size < 1:
         raise LocalProtocolError(f"chunk size is below 1: {size}")
     return b"%x\r\n" % size
+
+
+# -- connections -------------------------------------------------------------------------------------------------------
+
+cdef double NEVER = _limits.NEVER
+cdef Py_ssize_t BURST = _limits.BURST
+
+
+cdef class ServiceBase:
+    """What a server has that every request needs; ``corelet.connection.Service`` has the rest."""
+
+    cdef public object handler
+    cdef public object request_factory
+    cdef public object empty_content
+    cdef public object make_task
+    cdef public object prepare_response
+    cdef public object request_started
+    cdef public object request_finished
+    cdef public object access_logger
+    cdef public object automatic_fields
+    cdef public double now
+    cdef public double keepalive_seconds
+    cdef public bint is_stopping
+
+
+cdef class ConnectionBase:
+    """The part of a server connection that every request passes without a wait: from bytes to the start of a handler.
+
+    ``corelet.connection.Connection`` has the rest, what may wait and what is rare. The two share what begins with an
+    underscore.
+    """
+
+    cdef public ServiceBase _service
+    cdef public object _transport
+    cdef public RequestParser _parser
+    cdef public object _request
+    cdef public object _task
+    cdef public object _upgraded
+    cdef public list _out
+    cdef public object automatic_fields
+    cdef public object prepare_response
+    cdef public double deadline
+    cdef public bint keep_alive
+    cdef public bint _in_head
+    cdef public bint _is_receiving
+    cdef public bint _has_eof
+    cdef public bint _is_reading_paused
+    cdef public bint _is_writing_paused
+    cdef bint _takes_plain
+
+    def __init__(self, ServiceBase service not None):
+        self._service = service
+        self._in_head = True
+        self.deadline = NEVER
+        self.automatic_fields = b""
+        self.prepare_response = service.prepare_response
+
+    @property
+    def is_simple(self):
+        """Whether an answer that is plain itself can be sent as it is, and nobody wants to see it before."""
+        return self._takes_plain and self.keep_alive and self.prepare_response is None
+
+    def data_received(self, data):
+        """Take bytes and do with them what can be done at once."""
+        cdef RequestParser parser = self._parser
+        if parser is None:
+            parser = self._make_parser(data)
+            if parser is None:
+                return
+        parser.feed_data(data)
+        if self._is_receiving:
+            self._receive(parser)
+            if self._is_receiving:
+                return
+        elif self._request is None and not self._is_writing_paused:
+            self.serve()
+        if self._request is not None or self._is_writing_paused:
+            self._bound_backlog(parser)
+
+    def _serve(self):
+        self.serve()
+
+    cdef int serve(self) except -1:
+        """Answer what has been read, until a handler waits or nothing is left. A burst is answered with few writes."""
+        cdef RequestParser parser
+        cdef bint is_last
+        while self._request is None and not self._is_receiving and not self._is_writing_paused:
+            parser = self._parser
+            if parser is None:
+                break
+            try:
+                head = parser.next_event()
+            except RemoteProtocolError as exc:
+                self._refuse(exc)
+                break
+            if head is None:
+                self._wait_for_head(parser)
+                break
+            if head is PAUSED:
+                parser.resume()
+                continue
+            is_last = parser._count_buffered() == 0
+            if self._out is None and not is_last:
+                self._out = []
+            self.start(parser, head)
+            if is_last and self._out is None and not self._is_reading_paused and not self._has_eof:
+                return 0
+            if self._out is not None and len(self._out) >= BURST:
+                self._uncork()
+        self._uncork()
+        return 0
+
+    cdef int start(self, RequestParser parser, RequestHead head) except -1:
+        cdef ServiceBase service = self._service
+        self._in_head = False
+        self.deadline = NEVER
+        self.automatic_fields = service.automatic_fields
+        self._takes_plain = head.is_simple_head()
+        self.keep_alive = head.keep_alive and not service.is_stopping
+        if head.has_body:
+            content = self._start_content(parser, head)
+            if content is None:
+                return 0
+        else:
+            parser.next_event()
+            content = service.empty_content
+        if self._has_eof and parser._count_buffered() == 0:
+            self.keep_alive = False
+        request = self._request = service.request_factory(head, content, self)
+        if service.request_started is not None:
+            service.request_started(request)
+        try:
+            task = service.make_task(self._answer(request, service.handler, service.access_logger))
+        except (SystemExit, KeyboardInterrupt) as exc:
+            self._ask_to_stop(exc)
+            return 0
+        if self._request is None:
+            return 0  # the task has run to its end, started eagerly
+        self._task = task
+        task.add_done_callback(self._end_task)
+        return 0
+
+    def _write(self, bytes data not None):
+        """Write a whole answer, or collect it where a burst is being answered."""
+        if self._out is not None:
+            self._out.append(data)
+        elif self._transport is not None:
+            self._transport.write(data)
+
+    def _finish(self, request, response):
+        """Take note that a request has been answered; by None where the connection has to end."""
+        cdef ServiceBase service = self._service
+        if service.request_finished is not None:
+            service.request_finished(request, response)
+        self._request = None
+        self._task = None
+        if response is None or not self.keep_alive or self._is_receiving or self._upgraded is not None:
+            self._end_specially(response)
+        else:
+            self.deadline = service.now + service.keepalive_seconds

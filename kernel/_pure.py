@@ -16,8 +16,8 @@ import re
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Generic, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 
@@ -25,12 +25,14 @@ from .abc import CHUNK_END, END_OF_MESSAGE, PAUSED, Mark
 from .errors import HeadTooLarge, LocalProtocolError, RemoteProtocolError, TargetTooLong
 from .hdrs import PLAIN_METHODS, HttpVersion, HttpVersion10, HttpVersion11
 from .limits import (
+    BURST,
     DEFAULT_LIMITS,
     JOINED_READ_BYTES,
     MAX_CHUNK_SIZE_DIGITS,
     MAX_CONTENT_LENGTH_DIGITS,
     MAX_INTERIM_RESPONSES,
     MAX_METHOD_BYTES,
+    NEVER,
     Limits,
 )
 
@@ -1337,3 +1339,232 @@ def make_chunk_line(size: int) -> bytes:
     if size < 1:
         raise LocalProtocolError(f"chunk size is below 1: {size}")
     return b"%x\r\n" % size
+
+
+# -- connections -------------------------------------------------------------------------------------------------------
+
+
+class ServiceBase:
+    """What a server has that every request needs; ``corelet.connection.Service`` has the rest.
+
+    Attributes:
+        handler: answers a request.
+        request_factory: makes a request of head, content and connection.
+        empty_content: the content of requests that have none.
+        make_task: makes the task of a coroutine, and may start it at once.
+        prepare_response: runs before the head of every response, or None.
+        request_started, request_finished: slots of instruments, or None.
+        access_logger: told of every answer, or None.
+        automatic_fields: Date and Server, as of the last tick.
+        now: the loop's time at the last tick, in seconds; deadlines are made of it.
+        keepalive_seconds: that a connection may be idle.
+        is_stopping: answers say ``Connection: close`` from now on.
+    """
+
+    __slots__ = (
+        "access_logger",
+        "automatic_fields",
+        "empty_content",
+        "handler",
+        "is_stopping",
+        "keepalive_seconds",
+        "make_task",
+        "now",
+        "prepare_response",
+        "request_factory",
+        "request_finished",
+        "request_started",
+    )
+
+    handler: Callable[[Any], Awaitable[Any]]
+    request_factory: Callable[[RequestHead, Any, Any], Any]
+    empty_content: Any
+    make_task: Callable[[Coroutine[Any, Any, None]], Any]
+    prepare_response: Callable[[Any, Any], Awaitable[None]] | None
+    request_started: Callable[..., None] | None
+    request_finished: Callable[..., None] | None
+    access_logger: Any
+    automatic_fields: bytes
+    now: float
+    keepalive_seconds: float
+    is_stopping: bool
+
+
+class ConnectionBase(ABC):
+    """The part of a server connection that every request passes without a wait: from bytes to the start of a handler.
+
+    ``corelet.connection.Connection`` has the rest, what may wait and what is rare. The two share what begins with an
+    underscore.
+    """
+
+    __slots__ = (
+        "_has_eof",
+        "_in_head",
+        "_is_reading_paused",
+        "_is_receiving",
+        "_is_writing_paused",
+        "_out",
+        "_parser",
+        "_request",
+        "_service",
+        "_takes_plain",
+        "_task",
+        "_transport",
+        "_upgraded",
+        "automatic_fields",
+        "deadline",
+        "keep_alive",
+        "prepare_response",
+    )
+
+    def __init__(self, service: Any) -> None:
+        self._service = service
+        self._transport: Any = None
+        # Made with the first bytes: thousands of silent connections cost less.
+        self._parser: RequestParser | None = None
+        self._request: Any = None
+        self._task: Any = None
+        self._upgraded: Any = None
+        # What was made and not written yet; None while nothing is collected.
+        self._out: list[bytes] | None = None
+        self._in_head = True
+        self._is_receiving = False
+        self._has_eof = False
+        self._is_reading_paused = False
+        self._is_writing_paused = False
+        self._takes_plain = False
+        self.deadline = NEVER
+        self.keep_alive = False
+        self.automatic_fields = b""
+        self.prepare_response: Any = service.prepare_response
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether an answer that is plain itself can be sent as it is, and nobody wants to see it before."""
+        return self._takes_plain and self.keep_alive and self.prepare_response is None
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes and do with them what can be done at once."""
+        parser = self._parser or self._make_parser(data)
+        if parser is None:
+            return
+        parser.feed_data(data)
+        if self._is_receiving:
+            self._receive(parser)
+            if self._is_receiving:
+                return
+        elif self._request is None and not self._is_writing_paused:
+            self._serve()
+        if self._request is not None or self._is_writing_paused:
+            self._bound_backlog(parser)
+
+    def _serve(self) -> None:
+        """Answer what has been read, until a handler waits or nothing is left. A burst is answered with few writes."""
+        while self._request is None and not self._is_receiving and not self._is_writing_paused:
+            parser = self._parser
+            if parser is None:
+                break
+            head: Any  # a RequestHead or PAUSED: nothing else stands between messages
+            try:
+                head = parser.next_event()
+            except RemoteProtocolError as exc:
+                self._refuse(exc)
+                break
+            if head is None:
+                self._wait_for_head(parser)
+                break
+            if head is PAUSED:
+                parser.resume()
+                continue
+            is_last = not parser.buffered
+            if self._out is None and not is_last:
+                self._out = []
+            self._start(parser, head)
+            if is_last and self._out is None and not self._is_reading_paused and not self._has_eof:
+                return
+            if self._out is not None and len(self._out) >= BURST:
+                self._uncork()
+        self._uncork()
+
+    def _start(self, parser: RequestParser, head: RequestHead) -> None:
+        service = self._service
+        self._in_head = False
+        self.deadline = NEVER
+        self.automatic_fields = service.automatic_fields
+        self._takes_plain = head.is_simple
+        self.keep_alive = head.keep_alive and not service.is_stopping
+        if head.has_body:
+            content = self._start_content(parser, head)
+            if content is None:
+                return
+        else:
+            parser.next_event()
+            content = service.empty_content
+        if self._has_eof and not parser.buffered:
+            self.keep_alive = False
+        request = self._request = service.request_factory(head, content, self)
+        if service.request_started is not None:
+            service.request_started(request)
+        try:
+            task = service.make_task(self._answer(request, service.handler, service.access_logger))
+        except (SystemExit, KeyboardInterrupt) as exc:
+            self._ask_to_stop(exc)
+            return
+        if self._request is None:
+            return  # the task has run to its end, started eagerly
+        self._task = task
+        task.add_done_callback(self._end_task)
+
+    def _write(self, data: bytes) -> None:
+        """Write a whole answer, or collect it where a burst is being answered."""
+        if self._out is not None:
+            self._out.append(data)
+        elif self._transport is not None:
+            self._transport.write(data)
+
+    def _finish(self, request: Any, response: Any) -> None:
+        """Take note that a request has been answered; by None where the connection has to end."""
+        service = self._service
+        if service.request_finished is not None:
+            service.request_finished(request, response)
+        self._request = None
+        self._task = None
+        if response is None or not self.keep_alive or self._is_receiving or self._upgraded is not None:
+            self._end_specially(response)
+        else:
+            self.deadline = service.now + service.keepalive_seconds
+
+    # What a connection has besides.
+
+    @abstractmethod
+    def _make_parser(self, data: bytes) -> RequestParser | None: ...
+
+    @abstractmethod
+    def _receive(self, parser: RequestParser) -> None: ...
+
+    @abstractmethod
+    def _bound_backlog(self, parser: RequestParser) -> None: ...
+
+    @abstractmethod
+    def _wait_for_head(self, parser: RequestParser) -> None: ...
+
+    @abstractmethod
+    def _refuse(self, error: RemoteProtocolError) -> None: ...
+
+    @abstractmethod
+    def _start_content(self, parser: RequestParser, head: RequestHead) -> Any: ...
+
+    @abstractmethod
+    def _answer(self, request: Any, handler: Any, access_logger: Any) -> Coroutine[Any, Any, None]: ...
+
+    @abstractmethod
+    def _ask_to_stop(self, exc: BaseException) -> None: ...
+
+    @abstractmethod
+    def _end_task(self, task: Any) -> None: ...
+
+    @abstractmethod
+    def _end_specially(self, response: Any) -> None: ...
+
+    @abstractmethod
+    def _uncork(self) -> None: ...

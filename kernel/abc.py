@@ -527,7 +527,8 @@ class AbstractConnection(ABC):
     automatic_fields: bytes
     #: Whether the connection can serve another request after this one; a response may set it to False.
     keep_alive: bool
-    #: Whether an answer that is plain itself can be sent as it is: see ``RequestHead.is_simple``.
+    #: Whether an answer that is plain itself can be sent as it is: the request is simple as ``RequestHead.is_simple``
+    #: says, the connection goes on, and nothing runs before the head.
     is_simple: bool
     #: What runs before the head of every response, with the request and the response; None when nothing does.
     prepare_response: PrepareHook | None

@@ -37,6 +37,8 @@ Command = Callable[[argparse.Namespace], int | None]
 HELP_COLUMNS: Final = 100
 #: Seconds that answers in progress get to end before a reload.
 _RELOAD_SHUTDOWN_SECONDS: Final = 1.0
+#: Whose the kernel's own commands are.
+_OWN: Final = "corelet"
 #: The exit status for what can't be done as it was asked; argparse's own.
 _MISTAKE: Final = 2
 
@@ -117,8 +119,9 @@ class CommandRegistry:
         """
         for each in (name, *arguments.get("aliases", ())):
             if each in self._owners:
-                raise PluginConflictError(f"there is a command {each!r} already: it comes with {self._owners[each]}")
-            self._owners[each] = "the same plugin"
+                owner = self._owners[each] or "the same plugin"
+                raise PluginConflictError(f"there is a command {each!r} already: it comes with {owner}")
+            self._owners[each] = ""
         arguments.setdefault("formatter_class", HelpFormatter)
         parser: argparse.ArgumentParser = self._subparsers.add_parser(name, **arguments)
         self.parsers[name] = self._unsigned[name] = parser
@@ -129,7 +132,7 @@ class CommandRegistry:
         for name, parser in self._unsigned.items():
             parser.set_defaults(corelet_command=(name, owner))
         self._unsigned.clear()
-        self._owners = {name: owner if known == "the same plugin" else known for name, known in self._owners.items()}
+        self._owners = {name: known or owner for name, known in self._owners.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -159,7 +162,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, CommandRegistry]:
     _add_run(commands)
     _add_routes(commands)
     _add_plugins(commands)
-    commands.sign("corelet")
+    commands.sign(_OWN)
     return parser, commands
 
 
@@ -178,7 +181,8 @@ def _run_command(options: argparse.Namespace) -> int | None:
     try:
         return run(options)
     except Exception as error:
-        error.add_note(f"in command {name} of {owner}")
+        if owner != _OWN:
+            error.add_note(f"in command {name} of {owner}")
         raise
 
 
@@ -214,7 +218,9 @@ def _add_run(commands: CommandRegistry) -> None:
     tls.add_argument("--tls-cert", metavar="FILE", help="certificate chain, PEM; turns TLS on")
     tls.add_argument("--tls-key", metavar="FILE", help="its key, PEM; default: in the file of the certificate")
     reloading = parser.add_argument_group("development")
-    reloading.add_argument("--reload", action="store_true", help="start anew whenever a Python file changes")
+    reloading.add_argument(
+        "--reload", action="store_true", help="start anew whenever a Python file changes; needs corelet[reload]"
+    )
     reloading.add_argument(
         "--reload-dir",
         metavar="DIR",

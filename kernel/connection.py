@@ -24,13 +24,13 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from .abc import (
     END_OF_MESSAGE,
     FILE_PIECE_BYTES,
-    PAUSED,
     AbstractConnection,
     ContentCoding,
     FormReader,
@@ -40,9 +40,10 @@ from .error_renderer import make_error_renderer
 from .errors import RemoteProtocolError, RequestPayloadError
 from .exceptions import HTTPException
 from .hdrs import CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, HttpVersion11
+from .limits import NEVER
 from .response import Stage
-from .streams import EMPTY_PAYLOAD, StreamReader
-from .wire import RequestParser, make_status_line, serialize_response_head
+from .streams import StreamReader
+from .wire import ConnectionBase, RequestParser, ServiceBase, make_status_line, serialize_response_head
 from .writer import JOIN_BYTES
 
 if TYPE_CHECKING:
@@ -56,9 +57,6 @@ if TYPE_CHECKING:
     from .response import Response, StreamResponse
     from .wire import RequestHead
 
-NEVER: Final = float("inf")
-#: Answers of a pipelined burst that are joined into one write.
-BURST: Final = 16
 #: Bytes of a streamed body that are collected for one write: the system takes them for three quarters of the CPU that
 #: it needs for pieces of 64 KiB.
 CORK_BYTES: Final = 262_144
@@ -77,39 +75,24 @@ _SENDFILE_BYTES: Final = 1_048_576
 _WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
 
 
-class Service:
+class Service(ServiceBase):
     """What the connections of one server share: the handler, settings, the clock and each other.
 
     Attributes:
-        now: the loop's time at the last tick, in seconds; deadlines are made of it.
-        automatic_fields: Date and Server, as of the last tick.
-        is_stopping: answers say ``Connection: close`` from now on.
         stalled: those whose peer is behind with reading.
     """
 
-    handler: Handler
-    request_factory: Callable[[RequestHead, StreamReader, Any], BaseRequest]
     app: Any
     slots: Slots
-    # Copies of what every request looks at.
-    keepalive_seconds: float
-    prepare_response: Callable[[Any, Any], Awaitable[None]] | None
-    request_started: Callable[..., None] | None
-    request_finished: Callable[..., None] | None
     limits: Limits
     deadlines: Deadlines
     logger: logging.Logger
-    access_logger: AbstractAccessLogger | None
     client_max_size: int
     client_max_fields: int
     read_bufsize: int
     sends_continue: bool
     handler_cancellation: bool
     tcp_keepalive: bool
-    starts_eagerly: bool
-    now: float
-    automatic_fields: bytes
-    is_stopping: bool
     stalled: set[Connection]
 
     def add(self, connection: Connection) -> None:
@@ -119,9 +102,11 @@ class Service:
         """Forget a connection that has been lost."""
 
 
-def can_start_eagerly(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether a task can start in the callback that makes it: Python 3.12, and nobody asked for a task factory."""
-    return sys.version_info >= (3, 12) and loop.get_task_factory() is None
+def choose_task_maker(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]:
+    """Choose how tasks are made: started at once, from Python 3.12 on and where nobody asked for a task factory."""
+    if sys.version_info >= (3, 12) and loop.get_task_factory() is None:
+        return partial(asyncio.Task, loop=loop, eager_start=True)
+    return loop.create_task
 
 
 def _raise(exc: BaseException) -> None:
@@ -139,7 +124,7 @@ def _probe_silence(sock: Any) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-class Connection(AbstractConnection, asyncio.Protocol):
+class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type: ignore[misc, override]  # see AbstractConnection.__slots__
     """One server connection; made by a Server for each peer."""
 
     __slots__ = (
@@ -148,62 +133,34 @@ class Connection(AbstractConnection, asyncio.Protocol):
         "_drain_waiters",
         "_error",
         "_gone_waiters",
-        "_has_eof",
-        "_in_head",
         "_is_deaf",
-        "_is_reading_paused",
-        "_is_receiving",
-        "_is_writing_paused",
         "_loop",
-        "_out",
         "_out_bytes",
-        "_parser",
-        "_request",
-        "_service",
         "_stall_deadline",
         "_stall_size",
-        "_task",
-        "_transport",
-        "_upgraded",
-        "automatic_fields",
-        "deadline",
-        "is_simple",
-        "keep_alive",
-        "prepare_response",
     )
 
+    # What the base has, with the types that it doesn't know.
+    _service: Service
+    _transport: asyncio.Transport | None
+    _request: BaseRequest | None
+    _task: asyncio.Task[Any] | None
+    _upgraded: UpgradedProtocol | None
+
     def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
-        self._service = service
+        super().__init__(service)
         self._loop = loop
-        self._transport: asyncio.Transport | None = None
-        # Made with the first bytes: thousands of silent connections cost less.
-        self._parser: RequestParser | None = None
-        self._request: BaseRequest | None = None
-        self._task: asyncio.Task[Any] | None = None
         # The body being received for a handler; None once it is complete, or where nobody wants the rest.
         self._content: StreamReader | None = None
-        self._is_receiving = False
         self._continue_sent = False
         # Why the body of the current request is broken.
         self._error: RemoteProtocolError | None = None
-        self._in_head = True
         self._is_deaf = False
-        self._has_eof = False
-        # What waits to be written: None while nothing is collected. Answers of a burst are not counted.
-        self._out: list[bytes] | None = None
-        self._out_bytes = 0
-        self._is_reading_paused = False
-        self._is_writing_paused = False
+        self._out_bytes = 0  # of what is collected in _out, apart from the answers of a burst
         self._drain_waiters: set[asyncio.Future[None]] | None = None
         self._gone_waiters: set[asyncio.Future[None]] | None = None
-        self._upgraded: UpgradedProtocol | None = None
         self._stall_size = 0
         self._stall_deadline = NEVER
-        self.deadline = NEVER
-        self.keep_alive = False
-        self.is_simple = False
-        self.automatic_fields = b""
-        self.prepare_response = service.prepare_response
 
     # What requests and responses ask.
 
@@ -491,25 +448,13 @@ class Connection(AbstractConnection, asyncio.Protocol):
         if notify is not None:
             notify(self)
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes and do with them what can be done at once."""
-        parser = self._parser
-        if parser is None:
-            if self._upgraded is not None:
-                self._upgraded.data_received(data)
-                return
-            if self._is_deaf:
-                return
-            parser = self._parser = RequestParser(self._service.limits)
-        parser.feed_data(data)
-        if self._is_receiving:
-            self._receive(parser)
-            if self._is_receiving:
-                return
-        elif self._request is None and not self._is_writing_paused:
-            self._serve()
-        if self._request is not None or self._is_writing_paused:
-            self._bound_backlog(parser)
+    def _make_parser(self, data: bytes) -> RequestParser | None:
+        """Begin with the first bytes; None where they are for somebody else, or for nobody any more."""
+        if self._upgraded is not None:
+            self._upgraded.data_received(data)
+        elif not self._is_deaf:
+            self._parser = RequestParser(self._service.limits)
+        return self._parser
 
     def _bound_backlog(self, parser: RequestParser) -> None:
         """Read no more while much waits behind a handler or a slow reader; _wait_for_head() reads on."""
@@ -595,34 +540,6 @@ class Connection(AbstractConnection, asyncio.Protocol):
 
     # Serving.
 
-    def _serve(self) -> None:
-        """Answer what has been read, until a handler waits or nothing is left. A burst is answered with few writes."""
-        while self._request is None and not self._is_receiving and not self._is_writing_paused:
-            parser = self._parser
-            if parser is None:
-                break
-            head: Any  # a RequestHead or PAUSED: nothing else stands between messages
-            try:
-                head = parser.next_event()
-            except RemoteProtocolError as exc:
-                self._refuse(exc)
-                break
-            if head is None:
-                self._wait_for_head(parser)
-                break
-            if head is PAUSED:
-                parser.resume()
-                continue
-            is_last = not parser.buffered
-            if self._out is None and not is_last:
-                self._out = []
-            self._start(parser, head)
-            if is_last and self._out is None and not self._is_reading_paused and not self._has_eof:
-                return
-            if self._out is not None and len(self._out) >= BURST:
-                self._uncork()
-        self._uncork()
-
     def _wait_for_head(self, parser: RequestParser) -> None:
         if self._has_eof:
             self._close()
@@ -633,44 +550,8 @@ class Connection(AbstractConnection, asyncio.Protocol):
             self._in_head = True
             self.deadline = self._service.now + self._service.deadlines.head_seconds
 
-    def _start(self, parser: RequestParser, head: RequestHead) -> None:
-        service = self._service
-        self._in_head = False
-        self.deadline = NEVER
-        self.automatic_fields = service.automatic_fields
-        self.is_simple = head.is_simple
-        self.keep_alive = head.keep_alive and not service.is_stopping
-        if head.has_body:
-            content = self._start_content(parser, head)
-            if self._error is not None:
-                self._refuse(self._error)
-                return
-        else:
-            parser.next_event()
-            content = EMPTY_PAYLOAD
-        if self._has_eof and not parser.buffered:
-            self.keep_alive = False
-        request = self._request = service.request_factory(head, content, self)
-        if service.request_started is not None:
-            service.request_started(request)
-        try:
-            if service.starts_eagerly:
-                task = asyncio.Task(self._answer(request), loop=self._loop, eager_start=True)  # type: ignore[call-arg]  # 3.12
-            else:
-                task = self._loop.create_task(self._answer(request))
-        except (SystemExit, KeyboardInterrupt) as exc:
-            # A handler asks to stop. Raised in this callback it ends asyncio's loop with the connection left at work;
-            # uvloop takes it for an error of the protocol and goes on.
-            self.abort()
-            self._loop.call_soon(_raise, exc)
-            return
-        if self._request is None:
-            return  # type: ignore[unreachable]  # the task has run to its end, started eagerly
-        self._task = task
-        task.add_done_callback(self._end_task)
-
-    def _start_content(self, parser: RequestParser, head: RequestHead) -> StreamReader:
-        """Receive what is here of a body, before its handler starts."""
+    def _start_content(self, parser: RequestParser, head: RequestHead) -> StreamReader | None:
+        """Receive what is here of a body, before its handler starts; None where it is broken already."""
         service = self._service
         content = self._content = StreamReader(self, service.read_bufsize)
         self._is_receiving = True
@@ -686,7 +567,19 @@ class Connection(AbstractConnection, asyncio.Protocol):
                 # A peer that waits for 100 may send its body or not: nobody can tell. Source: RFC 9110 section 10.1.1.
                 self.keep_alive = False
                 self.deadline = NEVER
-        return content
+        if self._error is None:
+            return content
+        self._refuse(self._error)
+        return None
+
+    def _ask_to_stop(self, exc: BaseException) -> None:
+        """Hand on to the loop by what a handler asks to stop.
+
+        Raised in the callback that has read its request it would end asyncio's loop with the connection left at work;
+        uvloop takes it for an error of the protocol and goes on.
+        """
+        self.abort()
+        self._loop.call_soon(_raise, exc)
 
     def _may_keep_alive(self) -> bool:
         return not self._service.is_stopping and not self._has_eof and self._error is None
@@ -741,15 +634,13 @@ class Connection(AbstractConnection, asyncio.Protocol):
         if content is not None:
             content.set_exception(exc)
 
-    async def _answer(self, request: BaseRequest) -> None:
+    async def _answer(self, request: BaseRequest, handler: Handler, access_logger: AbstractAccessLogger | None) -> None:
         """Run the handler and send what it gives; the whole of one request's task."""
-        service = self._service
-        access_logger = service.access_logger
         started = 0.0 if access_logger is None else self._loop.time()
         data = None
         response: StreamResponse | None = None
         try:
-            response = await service.handler(request)
+            response = await handler(request)
             try:
                 render = response.render
             except AttributeError:
@@ -760,22 +651,12 @@ class Connection(AbstractConnection, asyncio.Protocol):
             is_class = isinstance(response, type)
             response = self._make_response(request, self._make_type_error(request, response) if is_class else exc)
         if data is not None:
-            if self._out is not None:
-                self._out.append(data)
-            elif self._transport is not None:
-                self._transport.write(data)
+            self._write(data)
         elif response is not None:
             response = await self._send(request, response)
         if access_logger is not None and response is not None:
             access_logger.log(request, response, self._loop.time() - started)
-        if service.request_finished is not None:
-            service.request_finished(request, response)
-        self._request = None
-        self._task = None
-        if response is None or not self.keep_alive or self._is_receiving or self._upgraded is not None:
-            self._end_specially(response)
-        else:
-            self.deadline = service.now + service.keepalive_seconds
+        self._finish(request, response)
 
     def _make_type_error(self, request: BaseRequest, response: object) -> TypeError:
         match = request.match_info

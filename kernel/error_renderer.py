@@ -89,7 +89,8 @@ def render_error(
     """
     detail = _describe(error) if debug and error is not None else ""
     if detail and report is not None:
-        detail = "\n".join((detail.rstrip("\n"), *report()))
+        lines = "\n".join(report())[:MAX_DETAIL_CHARACTERS]
+        detail = f"{detail.rstrip()}\n{lines}" if lines else detail
     content_type = _choose_type(request)
     text = _FORMS[content_type](status, reason, detail)
     return Response(

@@ -434,13 +434,14 @@ def choose_coding(value: str | None, offered: tuple[str, ...]) -> str | None:
 
     Source: RFC 9110 section 12.5.3; ``x-gzip`` is gzip by section 8.4.1.3.
     """
-    if value is not None and len(value) <= _REMEMBERED_CHARACTERS:
-        return _choose_remembered_coding(value, offered)
-    return _choose_coding(value, offered)
+    if value is None:
+        return "identity" if "identity" in offered else None
+    choose = _choose_remembered_coding if len(value) <= _REMEMBERED_CHARACTERS else _choose_coding
+    return choose(value, offered)
 
 
-def _choose_coding(value: str | None, offered: tuple[str, ...]) -> str | None:
-    qualities = {_CODING_ALIASES.get(name, name): quality for name, quality in parse_quality_list(value or "")}
+def _choose_coding(value: str, offered: tuple[str, ...]) -> str | None:
+    qualities = {_CODING_ALIASES.get(name, name): quality for name, quality in parse_quality_list(value)}
     others = qualities.get("*", 0.0)
     qualities.setdefault("identity", others if "*" in qualities else _UNNAMED_IDENTITY)
     best = max(offered, key=lambda name: qualities.get(name, others), default="identity")

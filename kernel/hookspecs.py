@@ -227,7 +227,7 @@ def corelet_register_protocols(protocols: Any, app: Any) -> None:
     Args:
         protocols: the registry; call ``protocols.add(alpn_id, connection_factory)``. The factory is called with the
             Server for each peer that has chosen the protocol, and returns an ``abc.NegotiatedConnection``.
-        app: the Application that is served; the outermost one.
+        app: the Application. What is registered for one that is mounted in another is not offered.
 
     Returns: None.
 

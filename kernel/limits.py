@@ -72,5 +72,9 @@ MAX_CONTENT_LENGTH_DIGITS: Final = 18
 MAX_CHUNK_SIZE_DIGITS: Final = 15
 #: Reads that wait in a parser are joined up to this many bytes: one by one they would cost 33 bytes each.
 JOINED_READ_BYTES: Final = 4096
+#: A deadline that doesn't come.
+NEVER: Final = float("inf")
+#: Answers of a pipelined burst that are joined into one write.
+BURST: Final = 16
 #: Interim responses before one final response. Enough for 100, 102 and some 103; curl bounds heads in bytes only.
 MAX_INTERIM_RESPONSES: Final = 16

@@ -75,7 +75,9 @@ _NAMES_OF: Final = {
     "static": "web.FileResponse web.StaticDef web.StaticResource web.static app.router.add_static",
     "websocket": """
         web.WSMsgType web.WebSocketReady web.WebSocketResponse
-        ClientWSTimeout ClientWebSocketResponse WSCloseCode WSMessage WSMessageTypeError WSMsgType WebSocketError
+        ClientWSTimeout ClientWebSocketResponse PermessageDeflate WSCloseCode WSMessage WSMessageTypeError WSMsgType
+        WebSocketClientHandshake WebSocketError WebSocketExtension WebSocketExtensionFactory WebSocketExtensionRegistry
+        WebSocketHandshakeError open_client_websocket
     """,
     "multipart": """
         BadContentDispositionHeader BadContentDispositionParam BodyPartReader FormData MultipartReader MultipartWriter
@@ -85,6 +87,12 @@ _NAMES_OF: Final = {
     "compression": """
         web.compressed web.compression_middleware web.decompression_middleware web.uncompressed set_zlib_backend
         response.enable_compression()
+    """,
+    "sessions": """
+        web.AbstractStorage web.EncryptedCookieStorage web.InMemoryStorage web.MemcachedStorage web.RedisStorage
+        web.Session web.SessionConflictError web.SessionCookie web.SessionLostError web.SessionStorageError
+        web.SessionTooLargeError web.SignedCookieStorage web.SimpleCookieStorage web.StorageConformance web.get_session
+        web.new_session web.save_session web.session_middleware web.setup_sessions
     """,
     "client": """
         AddrInfoType AsyncResolver BaseConnector BasicAuth ClientConnectionError ClientConnectionResetError

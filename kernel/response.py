@@ -713,7 +713,11 @@ class Response(StreamResponse):
         if text is not None:
             if body is not None:
                 raise ValueError("body and text are both given, one is expected")
-            self._set_text(text, content_type, charset)
+            if content_type is None and charset is None and headers is None and type(text) is str:
+                self._type_field = _TEXT_TYPE
+                self._body = text.encode()
+            else:
+                self._set_text(text, content_type, charset)
             return
         if content_type is not None or charset is not None:
             self._set_given_type(content_type or _OCTET_STREAM, charset)
@@ -824,16 +828,17 @@ class Response(StreamResponse):
     def render(self, request: BaseRequest) -> bytes | None:
         """Make the whole answer in one buffer and end; None, and nothing changed, where it has to be prepared."""
         connection = request.connection
+        is_simple = connection.is_simple
         body = b"" if self._body is None else self._body
         if type(body) is not bytes or len(body) > JOIN_BYTES:
             return None
-        if connection.prepare_response is not None or request.prepare_hooks:
+        if request.prepare_hooks or (not is_simple and connection.prepare_response is not None):
             return None
         if self._stage is not _NEW or request.response is not None:
             self._refuse(request)
             return None
         data = None
-        if self._is_plain and connection.is_simple and connection.keep_alive:
+        if is_simple and self._is_plain:
             data = serialize_plain_response(
                 _STATUS_LINES[self._status], self._headers, self._type_field, connection.automatic_fields, body
             )

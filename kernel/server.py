@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from .access_logger import DEFAULT_FORMAT, AccessLogger
-from .connection import Connection, Service, can_start_eagerly
+from .connection import Connection, Service, choose_task_maker
 from .fields import format_http_date
 from .limits import CLIENT_MAX_FIELDS, CLIENT_MAX_SIZE, DEFAULT_DEADLINES, DEFAULT_LIMITS, READ_BUFFER_BYTES
 from .negotiation import Negotiation
 from .pipeline import Slots
 from .request import BaseRequest, Request
+from .streams import EMPTY_PAYLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +89,7 @@ class Server(Service):
         client_max_fields: int = CLIENT_MAX_FIELDS,
     ) -> None:
         self.handler = handler
+        self.empty_content = EMPTY_PAYLOAD
         self.request_factory = request_factory or BaseRequest
         self.handler_cancellation = handler_cancellation
         self.limits = _replace(
@@ -142,7 +144,7 @@ class Server(Service):
 
     def _start_clock(self) -> asyncio.AbstractEventLoop:
         loop = self._loop = asyncio.get_running_loop()
-        self.starts_eagerly = can_start_eagerly(loop)
+        self.make_task = choose_task_maker(loop)
         self._tick()
         return loop
 

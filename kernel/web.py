@@ -41,12 +41,34 @@ if TYPE_CHECKING:
     from corelet_routing import put as put
     from corelet_routing import route as route
     from corelet_routing import view as view
+    from corelet_sessions import AbstractStorage as AbstractStorage
+    from corelet_sessions import EncryptedCookieStorage as EncryptedCookieStorage
+    from corelet_sessions import InMemoryStorage as InMemoryStorage
+    from corelet_sessions import MemcachedStorage as MemcachedStorage
+    from corelet_sessions import RedisStorage as RedisStorage
+    from corelet_sessions import Session as Session
+    from corelet_sessions import SessionConflictError as SessionConflictError
+    from corelet_sessions import SessionCookie as SessionCookie
+    from corelet_sessions import SessionLostError as SessionLostError
+    from corelet_sessions import SessionStorageError as SessionStorageError
+    from corelet_sessions import SessionTooLargeError as SessionTooLargeError
+    from corelet_sessions import SignedCookieStorage as SignedCookieStorage
+    from corelet_sessions import SimpleCookieStorage as SimpleCookieStorage
+    from corelet_sessions import StorageConformance as StorageConformance
+    from corelet_sessions import get_session as get_session
+    from corelet_sessions import new_session as new_session
+    from corelet_sessions import save_session as save_session
+    from corelet_sessions import session_middleware as session_middleware
+    from corelet_sessions import setup_sessions as setup_sessions
     from corelet_static import FileResponse as FileResponse
     from corelet_static import StaticDef as StaticDef
     from corelet_static import StaticResource as StaticResource
     from corelet_static import static as static
     from corelet_subapps import MatchedSubAppResource as MatchedSubAppResource
     from corelet_subapps import PrefixedSubAppResource as PrefixedSubAppResource
+    from corelet_websocket import WebSocketReady as WebSocketReady
+    from corelet_websocket import WebSocketResponse as WebSocketResponse
+    from corelet_websocket import WSMsgType as WSMsgType
 
     from .abc import Handler as Handler
     from .abc import Middleware as Middleware

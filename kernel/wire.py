@@ -1,4 +1,4 @@
-"""The only door to the wire: HTTP/1.1 parsed and serialised, without any I/O.
+"""The only door to the wire: HTTP/1.1 without any I/O, and the part of a server connection that never waits.
 
 The compiled ``_fast`` where it is built, else ``_pure``, which ``CORELET_NO_EXTENSIONS=1`` selects as well. Both give
 the same events, bytes, errors and messages.
@@ -20,10 +20,12 @@ else:
 #: "fast" or "pure".
 IMPLEMENTATION = _wire.IMPLEMENTATION
 LAST_CHUNK = _wire.LAST_CHUNK
+ConnectionBase = _wire.ConnectionBase
 RequestHead = _wire.RequestHead
 RequestParser = _wire.RequestParser
 ResponseHead = _wire.ResponseHead
 ResponseParser = _wire.ResponseParser
+ServiceBase = _wire.ServiceBase
 check_field = _wire.check_field
 make_chunk_line = _wire.make_chunk_line
 make_status_line = _wire.make_status_line
@@ -34,10 +36,12 @@ serialize_response_head = _wire.serialize_response_head
 __all__ = (
     "IMPLEMENTATION",
     "LAST_CHUNK",
+    "ConnectionBase",
     "RequestHead",
     "RequestParser",
     "ResponseHead",
     "ResponseParser",
+    "ServiceBase",
     "check_field",
     "make_chunk_line",
     "make_status_line",

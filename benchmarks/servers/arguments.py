@@ -12,10 +12,33 @@ from pathlib import Path
 from typing import Final
 
 #: Applications that a server can be: each is measured in a process of its own, so that none slows another.
-SHAPES: Final = ("plain", "middlewares", "subapp", "routes", "nested-routes", "files")
+SHAPES: Final = (
+    "plain",
+    "middlewares",
+    "subapp",
+    "routes",
+    "nested-routes",
+    "compression",
+    "signed-session",
+    "encrypted-session",
+    "files",
+)
 #: Dynamic routes in the shapes ``routes`` (``/r0/{id}``) and ``nested-routes`` (``/{tenant}/r0/{id}``).
 ROUTES: Final = 2000
 HELLO: Final = "Hello, World!"
+#: A JSON body of 21 KiB, to be compressed.
+REPORT: Final = [
+    {
+        "id": number,
+        "name": f"user {number * 7919 % 1000}",
+        "email": f"{number * 31337 % 100_000}@example.com",
+        "score": number % 97,
+    }
+    for number in range(260)
+]
+#: The key of both servers' session cookies, and the user in them.
+SESSION_KEY: Final = "YmVuY2htYXJrLWtleS1vZi10aGlydHktdHdvLWJ5dGU="
+SESSION_USER: Final = "alice"
 #: Size of one ``write`` of a streamed download, in bytes.
 BLOCK_BYTES: Final = 65536
 #: Sizes of the static files.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import uvloop
 
 from benchmarks.servers.arguments import (
     BLOCK_BYTES,
     HELLO,
+    REPORT,
+    SESSION_KEY,
     Arguments,
     make_files,
     make_route_paths,
@@ -32,6 +35,12 @@ async def user(request: web.Request) -> web.Response:
             "client": request.headers["X-Client"],
         }
     )
+
+
+async def report(request: web.Request) -> web.Response:
+    response = web.json_response(REPORT)
+    response.enable_compression(web.ContentCoding.gzip)
+    return response
 
 
 async def show_user(request: web.Request) -> web.Response:
@@ -63,6 +72,14 @@ async def download(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def echo(request: web.Request) -> web.WebSocketResponse:
+    ws = web.WebSocketResponse()
+    await ws.prepare(request)
+    async for message in ws:
+        await ws.send_str(message.data)
+    return ws
+
+
 async def count_fields(request: web.Request) -> web.Response:
     return web.Response(text=str(len(await request.post())))
 
@@ -90,6 +107,17 @@ async def stamp(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
+async def show_session_user(request: web.Request) -> web.Response:
+    session = await web.get_session(request)
+    return web.Response(text=session["user"])
+
+
+SESSION_STORAGES: Final = {
+    "signed-session": web.SignedCookieStorage,
+    "encrypted-session": web.EncryptedCookieStorage,
+}
+
+
 def make_sub() -> web.Application:
     sub = web.Application(middlewares=[find_user, stamp])
     sub.router.add_get("/user", show_user)
@@ -99,6 +127,16 @@ def make_sub() -> web.Application:
 
 def make_app(shape: str) -> web.Application:
     """Make the application of a shape."""
+    if shape == "compression":
+        app = web.Application(middlewares=[web.compression_middleware()])
+        app.router.add_get("/", hello)
+        return app
+    if shape in SESSION_STORAGES:
+        app = web.Application()
+        # The cookie of the load was made long ago.
+        web.setup_sessions(app, SESSION_STORAGES[shape](SESSION_KEY), idle_seconds=None, absolute_seconds=None)
+        app.router.add_get("/", show_session_user)
+        return app
     if shape == "middlewares":
         app = web.Application(middlewares=[find_user, stamp])
         app.router.add_get("/", show_user)
@@ -116,8 +154,10 @@ def make_app(shape: str) -> web.Application:
     if shape == "plain":
         app.router.add_get("/", hello)
         app.router.add_get("/users/{id}", user)
+        app.router.add_get("/report", report)
         app.router.add_put("/upload", upload)
         app.router.add_get("/download/{framing}/{size}", download)
+        app.router.add_get("/echo", echo)
         return app
     for path in make_route_paths(shape):
         app.router.add_get(path, name_route)

@@ -1,6 +1,6 @@
 """A first application: a page, a path parameter, JSON and a response that is streamed.
 
-``make run`` serves it; without make: ``python examples/hello/app.py``.
+Run it by ``python examples/hello/app.py``.
 """
 
 from __future__ import annotations

@@ -449,3 +449,31 @@ async def test_long_field_of_an_answer_costs_little(raw, client, name, piece):  
             await response.json()
         # A wide bound: 5 ms are allowed, a quadratic reader takes half a second.
         assert time.process_time() - start < 0.2
+
+
+# WebSockets.
+
+
+@pytest.mark.parametrize("protocol", ["a\r\nX: y", "a\nX: y", "a\0"])
+async def test_bad_subprotocol_is_never_offered(raw, client, protocol):  # a-022, CVE-2026-1527
+    server = await raw(serve_ok)
+    with pytest.raises(ValueError):  # noqa: PT011 -- the websocket plugin's words
+        await client.ws_connect(server.url, protocols=[protocol])
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("arguments", [{"origin": "http://x\r\nX: y"}, {"headers": {"X-A": "a\r\nX: y"}}])
+async def test_bad_field_of_a_handshake_is_never_sent(raw, client, arguments):  # a-022
+    server = await raw(serve_ok)
+    with pytest.raises(ValueError):  # noqa: PT011 -- whichever check comes first
+        await client.ws_connect(server.url, **arguments)
+    assert server.connections == 0
+
+
+async def test_handshake_that_is_redirected_tells_no_secret(two_servers):
+    first, second = two_servers
+    async with ClientSession() as session:
+        with pytest.raises(corelet.WSServerHandshakeError):
+            await session.ws_connect(first.url, headers={"Authorization": "secret", "Cookie": "s=secret"})
+    assert b"secret" in first.heads[0]
+    assert not any(b"secret" in head for head in second.heads)

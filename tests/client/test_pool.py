@@ -37,7 +37,15 @@ async def fetch(session: corelet.ClientSession, url) -> bytes:
 
 
 async def test_ten_thousand_requests_through_a_limit_finish_in_the_order_of_their_arrival(raw) -> None:
-    server = await raw(serve_ok)
+    everyone = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        if peer.server.connections == 100:
+            everyone.set()
+        await everyone.wait()  # so that all places have their connections before it begins
+        await serve_ok(peer)
+
+    server = await raw(script, backlog=1000)
     begun: list[int] = []
 
     async with corelet.ClientSession(connector=corelet.TCPConnector(limit=100)) as session:
@@ -46,6 +54,7 @@ async def test_ten_thousand_requests_through_a_limit_finish_in_the_order_of_thei
             async with session.post(server.url, data=b"%d" % number) as response:
                 begun.append(int(await response.read()))
 
+        await asyncio.gather(*(fetch(session, server.url) for _ in range(100)))
         await asyncio.gather(*(one(number) for number in range(10_000)))
         assert_at_rest(session)
     assert sorted(begun) == list(range(10_000))

@@ -204,5 +204,5 @@ async def test_handler_can_see_what_was_wrong(ask: Ask) -> None:
             return web.Response(text=repr(exc.__cause__))
         return web.Response(text="no error")
 
-    answer = await ask(b"garbage", "gzip", look)
+    answer = await ask(b"garbage" * 10, "gzip", look)
     assert answer.text.startswith("ContentDecodingError('the content is no gzip, or damaged: ")

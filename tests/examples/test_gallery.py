@@ -11,8 +11,8 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
+from tests.browser import Page, keeping_screenshots, open_browser
 from tests.conftest import Serve
-from tests.examples.browser import open_page
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -85,19 +85,24 @@ async def test_person_uploads_pictures_and_sees_them(serve: Serve, gallery: Modu
     for path in paths:
         path.write_bytes(PICTURE)
     (tmp_path / "note.txt").write_bytes(b"no picture")
-    async with open_page(tmp_path) as page:
-        await page.open(str(served.url))
-        assert await page.run("document.title") == "Gallery"
-        await page.run(
-            "window.steps = []; new MutationObserver(() => steps.push(progress.value)).observe("
-            "progress, {attributes: true, attributeFilter: ['value']})"
-        )
-        await page.choose_files("#files", paths)
-        await page.run("form.requestSubmit()")
-        await page.wait_for("state.textContent === 'done'")
-        await page.wait_for("document.images.length === 2")
-        await page.wait_for("[...document.images].every(image => image.complete && image.naturalWidth === 600)")
-        assert await page.run("Math.max(...steps)") == 1
-        await page.choose_files("#files", [tmp_path / "note.txt"])
-        await page.run("form.requestSubmit()")
-        await page.wait_for("state.textContent.startsWith('only PNG')")
+    async with open_browser(tmp_path / "profile") as browser:
+        page = await browser.open(str(served.url))
+        async with keeping_screenshots("gallery", page):
+            await upload_and_look(page, paths, tmp_path / "note.txt")
+
+
+async def upload_and_look(page: Page, paths: list[Path], note: Path) -> None:
+    await page.wait_for("document.title === 'Gallery'")
+    await page.run(
+        "window.steps = []; new MutationObserver(() => steps.push(progress.value)).observe("
+        "progress, {attributes: true, attributeFilter: ['value']})"
+    )
+    await page.choose_files("#files", paths)
+    await page.run("form.requestSubmit()")
+    await page.wait_for("state.textContent === 'done'")
+    await page.wait_for("document.images.length === 2")
+    await page.wait_for("[...document.images].every(image => image.complete && image.naturalWidth === 600)")
+    assert await page.run("Math.max(...steps)") == 1
+    await page.choose_files("#files", [note])
+    await page.run("form.requestSubmit()")
+    await page.wait_for("state.textContent.startsWith('only PNG')")

@@ -1,4 +1,4 @@
-"""examples/hello, served as ``make run`` serves it."""
+"""examples/hello, served as its file says."""
 
 from __future__ import annotations
 

@@ -238,6 +238,22 @@ def test_two_commands_of_one_name_are_an_error_that_names_who_has_it(
     )
 
 
+def test_one_plugin_with_one_name_twice_is_an_error_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Twice:
+        @hookimpl
+        def corelet_add_commands(self, commands: Any) -> None:
+            for _ in range(2):
+                commands.add_parser("twice").set_defaults(run=lambda options: 0)
+
+    assert main_with(monkeypatch, [Twice()], "twice") == 0
+    assert capsys.readouterr().err == (
+        "corelet: commands of plugin Twice are missing: "
+        "PluginConflictError: there is a command 'twice' already: it comes with the same plugin\n"
+    )
+
+
 def test_a_plugin_that_can_not_add_its_commands_keeps_no_other_from_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -494,7 +510,7 @@ def test_an_error_of_the_application_shows_its_traceback(shell: Shell) -> None:
     done = shell.run("run", "torn:make")
     assert done.returncode == 1
     assert "torn.py" in done.stderr
-    assert done.stderr.endswith("NameError: name 'nothing' is not defined\nin command run of corelet\n")
+    assert done.stderr.endswith("NameError: name 'nothing' is not defined\n")
 
 
 def test_a_failed_plugin_stops_the_start_with_the_way_out(shell: Shell, site: FakeSite) -> None:

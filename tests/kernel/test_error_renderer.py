@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from corelet import hookimpl
+from corelet.app import Application
 from corelet.error_renderer import MAX_DETAIL_CHARACTERS, make_error_renderer, render_error
 from corelet.errors import HeadTooLarge, RemoteProtocolError, RequestPayloadError, TargetTooLong
 from corelet.response import Response
@@ -76,6 +78,25 @@ async def test_debug_shows_the_traceback_in_every_form(serve, connect, expect_er
     detail = json.loads(answer.body)["detail"] if accept == "application/json" else answer.text
     assert "Traceback (most recent call last)" in detail
     assert SECRET in detail
+
+
+async def test_debug_shows_what_plugins_report_below_the_traceback(serve, connect, expect_error_log):
+    class Pool:
+        @hookimpl
+        def corelet_report(self, app):
+            return [f"3 of <10> connections of {type(app).__name__} are busy"]
+
+    async def answer(request):
+        raise LookupError("x")
+
+    client = await connect(await serve(Application(handler=answer, plugins=[Pool()], debug=True)))
+    assert (await client.get()).text.endswith(
+        "LookupError: x\n\nplugin Pool:\n  3 of <10> connections of Application are busy"
+    )
+    page = (await client.get(fields=f"Accept: {BROWSER}\r\n")).text
+    assert "LookupError: x\n\nplugin Pool:\n  3 of &lt;10&gt; connections" in page
+    hidden = await connect(await serve(Application(handler=answer, plugins=[Pool()])))
+    assert (await hidden.get()).text == "500: Internal Server Error"
 
 
 def test_details_are_cut():

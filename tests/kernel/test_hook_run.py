@@ -71,8 +71,8 @@ class Reverse(ContentCoding):
 
     name = "x-reverse"
 
-    def make_encoder(self) -> Any:
-        return SimpleNamespace(encode=lambda data: data[::-1], finish=lambda: b"")
+    def make_encoder(self, level: int | None = None) -> Any:
+        return SimpleNamespace(encode=lambda data: data[::-1], flush=lambda: b"", finish=lambda: b"")
 
     def make_decoder(self, max_bytes: int) -> Any:
         raise NotImplementedError
@@ -225,18 +225,26 @@ async def test_every_hook_is_asked_in_one_order_from_the_command_to_the_clean_up
     await served.stop()
     assert dict(app.plugins.report(app)) == {"Everything": ["all is well"]}
 
-    request = ["request_started", "wrapped", "prepare", "request_finished"]
-    assert plugin.asked == [
+    put_together = [
         "add_hookspecs", "add_commands", "run hello",
         "add_hookspecs", "configure", "mount /admin",
-        "lifespan", "enter lifespan",
-        "make_router", "prepare_response", "make_access_logger", "register_protocols", "make_error_renderer",
-        "instrument", "wrap_handler the route", "wrap_handler None",
+        "lifespan", "enter lifespan", "make_router",
+    ]  # fmt: skip
+    # All asked in one moment; none can see another.
+    frozen = [
+        "instrument", "make_access_logger", "make_error_renderer", "prepare_response", "register_protocols",
+        "wrap_handler None", "wrap_handler the route",
+    ]  # fmt: skip
+    served_and_ended = [
         "connection_made",
         "request_started", "wrapped", "register_form_readers", "prepare", "register_codings", "request_finished",
-        *request,
+        "request_started", "wrapped", "prepare", "request_finished",
         "connection_lost", "leave lifespan", "report",
     ]  # fmt: skip
+    start, end = len(put_together), len(put_together) + len(frozen)
+    assert plugin.asked[:start] == put_together
+    assert sorted(plugin.asked[start:end]) == frozen
+    assert plugin.asked[end:] == served_and_ended
 
 
 def test_that_run_has_every_hook_of_the_kernel() -> None:

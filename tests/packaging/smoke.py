@@ -19,12 +19,16 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 PLUGINS: Final = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 
+#: Sdists with a compiled part.
+COMPILED: Final = ["corelet-", *(f"corelet_{path.parts[-3]}-" for path in ROOT.glob("plugins/*/corelet_*/_fast.pyx"))]
+
 #: Serves one request to itself, then says which wire did.
 PROGRAM: Final = """
 import asyncio
 import sys
 
 from corelet import web, wire
+from corelet_websocket import frame
 
 
 async def hello(request):
@@ -46,6 +50,7 @@ async def main():
     assert answer.startswith(b"HTTP/1.1 200 OK\\r\\n"), answer
     assert answer.endswith(b"\\r\\n\\r\\nHello, world"), answer
     assert wire.IMPLEMENTATION == sys.argv[1], wire.IMPLEMENTATION
+    assert frame.IMPLEMENTATION == sys.argv[1], frame.IMPLEMENTATION
     print("a request was served by the", wire.IMPLEMENTATION, "wire")
 
 
@@ -75,6 +80,16 @@ def build(folder: Path, target: Path, kinds: tuple[str, ...], **environment: str
     return sorted(target.iterdir())
 
 
+def build_plain(source: Path, folder: Path) -> Path:
+    """Build the wheel of an sdist where nothing compiles."""
+    with tarfile.open(source) as archive:
+        archive.extractall(folder / "source", filter="data")
+    unpacked = next((folder / "source").iterdir())
+    (wheel,) = build(unpacked, folder / "wheel", ("wheel",), CC="/bin/false")
+    assert not [name for name in read_names(wheel) if name.endswith(".so")], "a compiler was found after all"
+    return wheel
+
+
 def check_contents(built: list[Path]) -> None:
     """Look into the distributions: what must be there is, what must not is not."""
     for path in built:
@@ -84,8 +99,8 @@ def check_contents(built: list[Path]) -> None:
         if path.suffix == ".whl":
             strangers = [name for name in names if name.endswith(".pyx") or not name.startswith("corelet")]
             assert not strangers, f"{path.name} has {strangers}"
-        elif path.name.startswith("corelet-"):
-            assert any(name.endswith("kernel/_fast.pyx") for name in names), f"{path.name} has no _fast.pyx"
+        elif path.name.startswith(tuple(COMPILED)):
+            assert any(name.endswith("/_fast.pyx") for name in names), f"{path.name} has no _fast.pyx"
 
 
 def read_names(path: Path) -> list[str]:
@@ -115,13 +130,12 @@ def main() -> None:
         plugin_wheels = [path for path in plugins if path.suffix == ".whl"]
         serve([path for path in kernel if path.suffix == ".whl"] + plugin_wheels, place / "env-fast", "fast")
 
-        source = next(path for path in kernel if path.name.endswith(".tar.gz"))
-        with tarfile.open(source) as archive:
-            archive.extractall(place / "source", filter="data")
-        unpacked = next((place / "source").iterdir())
-        plain = build(unpacked, place / "pure", ("wheel",), CC="/bin/false")
-        assert not [name for name in read_names(plain[0]) if name.endswith(".so")], "a compiler was found after all"
-        serve(plain + plugin_wheels, place / "env-pure", "pure")
+        sources = [path for path in kernel + plugins if path.name.endswith(".tar.gz")]
+        compiled = [path for path in sources if path.name.startswith(tuple(COMPILED))]
+        plain = [build_plain(source, place / "pure" / source.name) for source in compiled]
+        names = {path.name.split("-")[0] for path in plain}
+        others = [path for path in plugin_wheels if path.name.split("-")[0] not in names]
+        serve(plain + others, place / "env-pure", "pure")
     print(f"{2 + len(PLUGINS)} distributions were built, installed and served a request")
 
 

@@ -15,7 +15,9 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parents[2]
 PLUGINS: Final = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 #: What a plugin may import, beside ``corelet`` itself.
-PUBLIC_MODULES: Final = {"corelet.abc", "corelet.fields", "corelet.web"}
+PUBLIC_MODULES: Final = {f"corelet.{name}" for name in ("abc", "fields", "plugins", "web", "wire", "writer")}
+#: Names of ``corelet`` that stand for a module.
+MODULE_NAMES: Final = {"corelet.hdrs", "corelet.test_utils"}
 KERNEL_MODULES: Final = {path.stem for path in ROOT.glob("kernel/[!_]*.py")} | {"_fast", "_pure"}
 
 
@@ -41,7 +43,7 @@ def kernel_project() -> dict[str, Any]:
 def test_a_plugin_exports_exactly_its_public_names(plugin: str, plugin_project: dict[str, Any]) -> None:
     package = f"corelet_{plugin}"
     exported = plugin_project["entry-points"]["corelet.exports"]
-    assert sorted(name.rpartition(".")[2] for name in exported) == sorted(importlib.import_module(package).__all__)
+    assert {name.rpartition(".")[2] for name in exported} == set(importlib.import_module(package).__all__)
     assert exported == {name: f"{package}:{name.rpartition('.')[2]}" for name in exported}
 
 
@@ -129,9 +131,52 @@ def test_the_kernel_imports_no_plugin_where_it_runs() -> None:
 def test_a_plugin_imports_what_a_stranger_could(plugin: str) -> None:
     for path in ROOT.glob(f"plugins/{plugin}/corelet_{plugin}/*.py"):
         imports = find_imports(ast.parse(path.read_text(encoding="utf-8")), with_typing=True)
-        inner = {f"corelet.{module}" for module in KERNEL_MODULES} - PUBLIC_MODULES
+        inner = {f"corelet.{module}" for module in KERNEL_MODULES} - PUBLIC_MODULES - MODULE_NAMES
         assert not imports & inner, path.name
         assert not {name for name in imports if name.startswith("corelet.") and "._" in name}, path.name
+
+
+def find_reaches(tree: ast.AST) -> set[str]:
+    """Find what code reaches of corelet by attributes and by imports of a name in a string: ``corelet.wire.X``."""
+    found = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    found |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {name for name in found if re.fullmatch(r"corelet(\.\w+)+", name)}
+
+
+def find_inner(tree: ast.AST) -> set[str]:
+    """Find reaches into modules of the kernel that are not public."""
+    inner = {f"corelet.{module}" for module in KERNEL_MODULES} - PUBLIC_MODULES - MODULE_NAMES
+    return {name for name in find_reaches(tree) if ".".join(name.split(".")[:2]) in inner or "._" in name}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import corelet\ncorelet.app.Application", {"corelet.app", "corelet.app.Application"}),
+        ("importlib.import_module('corelet._fast')", {"corelet._fast"}),
+        ("corelet.web.Application; 'corelet.abc'; log('corelet.client')", set()),
+    ],
+)
+def test_a_reach_into_the_kernel_would_be_found(source: str, found: set[str]) -> None:
+    assert find_inner(ast.parse(source)) == found
+
+
+def test_a_plugin_reaches_no_further_than_a_stranger_could(plugin: str) -> None:
+    for path in ROOT.glob(f"plugins/{plugin}/corelet_{plugin}/*.py"):
+        assert find_inner(ast.parse(path.read_text(encoding="utf-8"))) == set(), path.name
+
+
+def test_the_kernel_treats_no_plugin_as_its_own() -> None:
+    """Only tables of names know first-party plugins: no code asks whether a plugin is one."""
+    for path in ROOT.glob("kernel/*.py"):
+        if path.stem == "names":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        words = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        own = {f"{prefix}{plugin}" for plugin in PLUGINS for prefix in ("corelet_", "corelet-")}
+        assert words.isdisjoint(own), path.name
 
 
 def find_own_names(tree: ast.AST) -> set[str]:
@@ -155,7 +200,7 @@ def test_no_module_reads_anothers_private_attribute(pattern: str) -> None:
     found = []
     for path in ROOT.glob(pattern):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        known = find_own_names(tree) | {"_asdict", "_getframe"}  # public, whatever their names say
+        known = find_own_names(tree) | {"_asdict", "_getframe", "_replace"}  # public, whatever their names say
         found += [
             f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
             for node in ast.walk(tree)

@@ -61,6 +61,19 @@ async def test_the_smallest_plugin_adds_its_header(serve: Serve, peer: aiohttp.C
         assert answer.headers["X-Served-By"] == "corelet"
 
 
+async def test_the_websocket_readmes_application_answers(serve: Serve, peer: aiohttp.ClientSession) -> None:
+    served = await serve(run_block_of("plugins/websocket/README.md", 0).app)
+    async with peer.ws_connect(served.url / "echo") as ws:
+        await ws.send_str("hello")
+        assert await ws.receive_str() == "HELLO"
+    async with peer.get(served.url / "echo") as answer:
+        assert answer.status == 400
+    served = await serve(run_block_of("docs/websocket.md", 0).app)
+    async with peer.ws_connect(served.url / "talk") as ws:
+        await ws.send_str("hello")
+        assert await ws.receive_str() == "you said hello"
+
+
 async def test_the_routing_readmes_application_answers(serve: Serve, peer: aiohttp.ClientSession) -> None:
     served = await serve(run_block_of("plugins/routing/README.md", 0).app)
     async with peer.get(served.url / "users" / "alice") as answer:
@@ -81,6 +94,32 @@ async def test_the_compression_readmes_application_answers(serve: Serve, peer: a
         assert "Content-Encoding" not in answer.headers
     async with peer.put(served.url / "notes", data="a note", compress="gzip") as answer:
         assert await answer.json() == {"characters": 6}
+
+
+async def test_the_sessions_readmes_application_answers(serve: Serve) -> None:
+    served = await serve(run_block_of("plugins/sessions/README.md", 0).app)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as peer:
+
+        async def ask(method: str, path: str, **kwargs: Any) -> str:
+            async with peer.request(method, served.url.with_path(path), **kwargs) as answer:
+                return await answer.text()
+
+        assert await ask("GET", "/") == "nobody"
+        assert await ask("POST", "/login", data={"user": "alice"}) == "welcome"
+        assert await ask("GET", "/") == "alice"
+        assert await ask("POST", "/logout") == "good bye"
+        assert await ask("GET", "/") == "nobody"
+
+
+async def test_the_subapps_readmes_applications_answer(serve: Serve, peer: aiohttp.ClientSession) -> None:
+    served = await serve(run_block_of("plugins/subapps/README.md", 0).app)
+    async with peer.get(served.url / "api" / "users") as answer:
+        assert await answer.json() == {"users": [], "next": "/api/users/ann"}
+    async with peer.get(served.url / "api" / "users" / "ann") as answer:
+        assert await answer.json() == {"name": "ann"}
+    async with peer.get(served.url, headers={"Host": "one.example.com"}) as answer:
+        assert await answer.text() == "the front of a tenant"
 
 
 def test_links_to_files_lead_somewhere() -> None:

@@ -362,6 +362,8 @@ async def test_an_application_without_router_has_all_below(serve: Serve, connect
     mounted = outer.add_subapp("/api", inner)
     served = await serve(outer)
     assert [route.handler for route in mounted] == [show]
+    info, methods = await mounted.resolve(Asked("GET", "/api/any"))
+    assert (info.handler, info.apps, methods) == (show, (inner,), set())
     for path in ("/api", "/api/any/thing"):
         assert (await ask(connect, served, path, method)).text == f"{method} {path} inner"
 

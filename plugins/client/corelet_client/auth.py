@@ -106,6 +106,17 @@ def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -
     return f"Basic {base64.b64encode(token).decode('ascii')}"
 
 
+def check_auth(name: str, auth: BasicAuth | None) -> BasicAuth | None:
+    """Give an argument back, if it is what it must be.
+
+    Raises:
+        TypeError: it is no BasicAuth; the message names the argument.
+    """
+    if auth is not None and not isinstance(auth, BasicAuth):
+        raise TypeError(f"{name} is a BasicAuth, such as BasicAuth(login, password), not {type(auth).__name__}")
+    return auth
+
+
 def strip_auth_from_url(url: URL) -> tuple[URL, BasicAuth | None]:
     """Split a URL into one without name and password, and these."""
     auth = BasicAuth.from_url(url)

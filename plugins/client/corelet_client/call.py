@@ -24,7 +24,15 @@ from .errors import (
     TooManyRedirects,
 )
 from .proxy_environment import find_proxy
-from .redirect import BODY_FIELDS, ORIGIN_FIELDS, choose_method, drop_fields, find_location, is_same_origin
+from .redirect import (
+    BODY_FIELDS,
+    ORIGIN_FIELDS,
+    REDIRECT_STATUSES,
+    choose_method,
+    drop_fields,
+    find_location,
+    is_same_origin,
+)
 from .timeouts import NEVER, make_total_error
 from .tracing import (
     Tracer,
@@ -125,7 +133,10 @@ class Call:
         try:
             while True:
                 response = await self.send(self.make_request())
-                if not self.allow_redirects or (location := self._find_location(response)) is None:
+                if response.status not in REDIRECT_STATUSES or not self.allow_redirects:
+                    break
+                location = self._find_location(response)
+                if location is None:
                     break
                 history.append(response)
                 await self._leave(response, location, history)
@@ -136,16 +147,18 @@ class Call:
                 response.close()
             await self._close_body(None)
             raise
-        if type(self.body) is not bytes:
+        if type(self.body) is not bytes or self.upload_tracker is not None:
             await self._close_body(response)
         return response
 
     async def _close_body(self, response: ClientResponse | None) -> None:
         """Give back what the body holds, such as a file, once it is sent."""
-        if not isinstance(self.body, Payload) or self.body.autoclose:
+        if response is not None and response.leave_upload():
             return
-        if response is None or not response.closes_body_later():
+        if isinstance(self.body, Payload) and not self.body.autoclose:
             await self.body.close()
+        if response is not None and self.upload_tracker is not None:
+            self.upload_tracker.settle()
 
     # Where to, and who asks.
 
@@ -275,8 +288,8 @@ def check_url(url: URL, schemes: frozenset[str]) -> None:
     if url.scheme not in schemes:
         raise NonHttpUrlClientError(f"{url} has none of the schemes {', '.join(sorted(filter(None, schemes)))}")
     host = url.raw_host
-    if not host:
-        raise InvalidUrlClientError(url, "it has no host")
+    if not host or not url.scheme:
+        raise InvalidUrlClientError(url, "it has no host, or no scheme")
     if is_ambiguous(host):
         raise InvalidUrlClientError(url, "its host is a number, and no address in its right form, like 127.0.0.1")
 

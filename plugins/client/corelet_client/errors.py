@@ -300,10 +300,20 @@ class InvalidURL(ClientError, ValueError):  # noqa: N818  # the field's name for
         return self._description
 
     def __str__(self) -> str:
-        return str(self._url) if self._description is None else f"{self._url} - {self._description}"
+        shown = _show_url(self._url)
+        return shown if self._description is None else f"{shown} - {self._description}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
+
+
+def _show_url(url: str | URL) -> str:
+    if isinstance(url, str):
+        return url
+    try:
+        return str(url)
+    except ValueError:  # one made with encoded=True is read only when it is needed
+        return f"{url.scheme}://{url.raw_authority}{url.raw_path_qs}"
 
 
 class InvalidUrlClientError(InvalidURL):

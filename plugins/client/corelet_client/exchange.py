@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from corelet import RemoteProtocolError, StreamReader
-from corelet.hdrs import METH_CONNECT
+from corelet import RemoteProtocolError, StreamReader, hdrs
 
 from .errors import ClientConnectionError
 
@@ -25,7 +24,7 @@ class Exchange:
     Attributes:
         request: the request.
         method: of what is sent: a tunnel for the request is asked for by CONNECT.
-        closes_body: nobody else needs the request's body: who sends it closes it.
+        is_last: no other attempt will follow: whoever sends the body closes it.
         connection: where the answer comes from; None once it is complete or has failed.
         head: of the final answer; None before it is there.
         pieces: of a body that has no stream yet.
@@ -42,7 +41,6 @@ class Exchange:
     """
 
     __slots__ = (
-        "closes_body",
         "connection",
         "continued",
         "error",
@@ -50,6 +48,7 @@ class Exchange:
         "head",
         "is_begun",
         "is_complete",
+        "is_last",
         "is_sent",
         "is_upgraded",
         "method",
@@ -75,7 +74,7 @@ class Exchange:
         self.has_answered = False
         self.is_begun = False
         self.is_sent = False
-        self.closes_body = False
+        self.is_last = False
         self.is_upgraded = False
 
     def take_head(self, head: ResponseHead) -> None:
@@ -87,7 +86,7 @@ class Exchange:
         request = self.request
         if head.upgrade and not request.is_upgrade:
             raise RemoteProtocolError("status 101 to a request that offered no other protocol")
-        self.is_upgraded = head.upgrade or (self.method == METH_CONNECT and head.status < 300)
+        self.is_upgraded = head.upgrade or (self.method == hdrs.METH_CONNECT and head.status < 300)
         self.head = head
         self._go_on_with_upload()
         if not self.waiter.done():

@@ -84,20 +84,18 @@ class Pool:
 
     def pop_idle(self, key: ConnectionKey) -> Connection | None:
         """Take an idle connection, for a place that one has; of several the one used last."""
-        stack = self._idle.get(key, [])
-        found = None
-        while stack and found is None:
+        stack = self._idle.get(key)
+        while stack:
             connection = stack.pop()
+            if not stack:
+                del self._idle[key]
             since = self._idle_since.pop(connection)
-            is_old = self._idle_seconds is not None and self._loop.time() > since + self._idle_seconds
-            if is_old or not connection.is_fit():
-                connection.close_idle(abort=True)
-            else:
-                found = connection
+            is_fresh = self._idle_seconds is None or self._loop.time() <= since + self._idle_seconds
+            if is_fresh and connection.is_fit():
                 self._busy.add(connection)
-        if not stack:
-            self._idle.pop(key, None)
-        return found
+                return connection
+            connection.close_idle(abort=True)
+        return None
 
     def take_place(self, key: ConnectionKey) -> bool:
         """Take a place for a new connection, if there is one; False where it has to be waited for."""

@@ -33,17 +33,15 @@ BODY_FIELDS: Final = (
 
 
 def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
-    """Find where an answer redirects to, with the fragment of the request where it has none of its own.
+    """Find where a redirect leads to, with the fragment of the request where it has none of its own.
 
     Returns:
-        The URL; None where the answer is no redirect.
+        The URL; None where it does not say.
 
     Raises:
         InvalidUrlRedirectClientError: it is no URL that can be requested.
         NonHttpUrlRedirectClientError: it is neither http nor https.
     """
-    if response.status not in REDIRECT_STATUSES:
-        return None
     location = response.headers.get(hdrs.LOCATION) or response.headers.get(hdrs.URI)
     if location is None:
         return None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from corelet import HttpVersion, HttpVersion10, HttpVersion11, Payload, __version__, hdrs
+import corelet
+from corelet import HttpVersion, HttpVersion10, HttpVersion11, Payload, hdrs
 from corelet.wire import serialize_request_head
 
 from .body import make_body
@@ -33,7 +34,7 @@ ClientMiddlewareType: TypeAlias = Callable[["ClientRequest", ClientHandlerType],
 #: Header fields as callers give them.
 HeaderFields: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
-USER_AGENT: Final = f"Python/{sys.version_info[0]}.{sys.version_info[1]} corelet/{__version__}"
+USER_AGENT: Final = f"Python/{sys.version_info[0]}.{sys.version_info[1]} corelet/{corelet.__version__}"
 #: Methods that may be sent again where nobody knows whether they arrived. Source: RFC 9110 section 9.2.2.
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 #: Methods that mean a body: without one they say so by Content-Length. Source: RFC 9110 section 8.6.
@@ -238,7 +239,9 @@ class ClientRequest:
         elif hdrs.CONTENT_LENGTH in headers:
             if self.chunked or self.compress is not None:
                 raise ValueError("Content-Length is given, and chunked or compress, which have no known length")
-            self.content_length = _read_length(headers[hdrs.CONTENT_LENGTH])
+            self.content_length = length = _read_length(headers[hdrs.CONTENT_LENGTH])
+            if size is not None and size != length:
+                raise ValueError(f"Content-Length is {length}, and the body has {size} bytes")
         elif size is not None and not self.chunked:
             self.content_length = size
             headers[hdrs.CONTENT_LENGTH] = str(size)

@@ -181,7 +181,10 @@ class ClientResponse:
         links: MultiDict[MultiDictProxy[str | URL]] = MultiDict()
         for target, parameters in parse_links(self.headers.getall(hdrs.LINK, ())):
             link: MultiDict[str | URL] = MultiDict(parameters)
-            link["url"] = self.url.join(URL(target))
+            try:
+                link["url"] = self.url.join(URL(target))
+            except ValueError:  # what is no URL leads nowhere
+                continue
             links.add(str(link.get("rel", target)), MultiDictProxy(link))
         return MultiDictProxy(links)
 
@@ -202,7 +205,11 @@ class ClientResponse:
         coded = None if codings is None else self._head.field("Content-Encoding")
         if codings is None or coded is None:
             return stream
-        applied = [_CODING_ALIASES.get(name, name) for part in coded.split(",") if (name := part.strip().lower())]
+        applied = [
+            _CODING_ALIASES.get(name, name)
+            for part in coded.split(",")
+            if (name := part.strip().lower()) not in ("", "identity")
+        ]
         if len(applied) > _MAX_CODINGS:
             message = f"Content-Encoding has {len(applied)} codings, limit {_MAX_CODINGS}"
             stream.set_exception(ClientPayloadError(message))
@@ -370,11 +377,10 @@ class ClientResponse:
         self._exchange.close()
         return _DONE
 
-    def closes_body_later(self) -> bool:
-        """Leave it to whoever sends the request's body to close it; False where it is sent already."""
-        exchange = self._exchange
-        exchange.closes_body = exchange.upload is not None
-        return exchange.closes_body
+    def leave_upload(self) -> bool:
+        """Leave the request's body to whoever sends it: no attempt will follow; False where it is sent already."""
+        self._exchange.is_last = self._exchange.upload is not None
+        return self._exchange.is_last
 
     def close(self) -> None:
         """Close the connection, unless the answer is complete; a body that is still being sent is stopped."""

@@ -18,7 +18,7 @@ from corelet import BytesPayload, HttpVersion, HttpVersion11, JsonPayload, Limit
 from corelet.plugins import make_manager
 
 from . import plugin
-from .auth import BasicAuth
+from .auth import BasicAuth, check_auth
 from .body import make_body
 from .call import Call, check_proxy, check_url, find_auth
 from .caller import find_caller
@@ -143,9 +143,10 @@ class ClientSession:
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._base_url = None if base_url is None else _read_base_url(base_url)
-        self._connector: BaseConnector | None = connector
+        self._connector: BaseConnector | None = (
+            TCPConnector(ssl_shutdown_timeout=ssl_shutdown_timeout) if connector is None else connector
+        )
         self._connector_owner = connector_owner
-        self._ssl_shutdown_timeout = ssl_shutdown_timeout
         self._cookie_jar: AbstractCookieJar = CookieJar() if cookie_jar is None else cookie_jar
         if cookies:
             self._cookie_jar.update_cookies(cookies, URL())
@@ -153,8 +154,10 @@ class ClientSession:
         self._skip_auto_headers = frozenset(map(str.lower, skip_auto_headers or ()))
         self._complete_headers: CIMultiDict[str] = CIMultiDict()
         self._proxy, found = check_proxy(proxy)
-        self._proxy_auth = proxy_auth or found
-        self._auth = auth
+        self._proxy_auth = check_auth("proxy_auth", proxy_auth) or found
+        self._auth = check_auth("auth", auth)
+        if auth is not None and hdrs.AUTHORIZATION in self._headers:
+            raise ValueError("headers has an Authorization, and auth is given: choose one")
         self._json_serialize = json_serialize
         self._json_serialize_bytes = json_serialize_bytes
         self._request_class = request_class
@@ -179,12 +182,13 @@ class ClientSession:
         self._send: ClientHandlerType = self.send_directly
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
-        connector = getattr(self, "_connector", None)
-        if connector is None or self._is_closed or connector.closed or not self._connector_owner:
+        connector, loop = getattr(self, "_connector", None), getattr(self, "_loop", None)
+        # A session that was never used holds nothing.
+        if loop is None or connector is None or self._is_closed or connector.closed or not self._connector_owner:
             return
         _warn(f"Unclosed client session {self!r}, made at {self._made_at}", ResourceWarning, source=self)
         # Closed here, it warns no more.
-        if self._loop is not None and not self._loop.is_closed():
+        if not loop.is_closed():
             closing = connector.close()
             del closing
 
@@ -213,13 +217,12 @@ class ClientSession:
             self._settings = dataclasses.replace(self._settings, codings=self._codings)
         self._complete_headers = self._make_headers()
         self._send = self._wrap(self._middlewares)
-        if self._connector is None:
-            self._connector = TCPConnector(ssl_shutdown_timeout=self._ssl_shutdown_timeout)
         self._loop = loop
 
     def _make_headers(self) -> CIMultiDict[str]:
         """Complete the fields of every request by those that are added."""
         headers = self._headers.copy()
+        _check_host(headers)
         automatic = {
             hdrs.ACCEPT: "*/*",
             hdrs.ACCEPT_ENCODING: ", ".join(self._codings),
@@ -364,11 +367,15 @@ class ClientSession:
         loop = asyncio.get_running_loop()
         if loop is not self._loop or self._is_closed:
             self._begin()
+        if not isinstance(method, str):
+            raise TypeError(f"method is a str, such as 'GET', not {method!r}")
+        check_auth("auth", auth)
+        check_auth("proxy_auth", proxy_auth)
         real_url, real_auth = self._find_url(url, params, auth)
         fields, skipped = self._complete_headers, self._skip_auto_headers
         if headers is not None or skip_auto_headers is not None:
             fields, skipped = self._merge_headers(headers, skip_auto_headers)
-            real_auth = _choose_auth(real_auth, auth, fields)
+        real_auth = _choose_auth(real_auth, auth, fields)
         real_proxy, proxy_user = (self._proxy, self._proxy_auth) if proxy is None else check_proxy(proxy)
         changes = (timeout, read_bufsize, auto_decompress, max_line_size, max_field_size, max_headers)
         settings = self._settings if changes == _NO_CHANGES else self._change_settings(*changes)
@@ -450,6 +457,7 @@ class ClientSession:
         for name in given:
             merged.popall(name, None)
         merged.extend(given)
+        _check_host(merged)
         return merged, left_out
 
     def _check_coding(self, compress: str | bool) -> str:
@@ -518,7 +526,7 @@ class ClientSession:
 
     @property
     def connector(self) -> BaseConnector | None:
-        """Opens and keeps connections; None before the first use, where none was given."""
+        """Opens and keeps connections; None after :meth:`detach`."""
         return self._connector
 
     @property
@@ -602,8 +610,14 @@ class ClientSession:
         return self._fallback_charset_resolver
 
 
+def _check_host(headers: CIMultiDict[str]) -> None:
+    """Refuse a second Host. Source: RFC 9112 section 3.2."""
+    if len(given := headers.getall(hdrs.HOST, ())) > 1:
+        raise ValueError(f"a request has one Host, not {len(given)}: {', '.join(given)}")
+
+
 def _choose_auth(found: BasicAuth | None, given: BasicAuth | None, fields: CIMultiDict[str]) -> BasicAuth | None:
-    """Let a field that the caller gave go before what the session has."""
+    """Let a field that was given go before what the session, the URL or the netrc file has."""
     if found is None or hdrs.AUTHORIZATION not in fields:
         return found
     if given is not None:

@@ -71,11 +71,13 @@ async def _send(request: ClientRequest, head: bytes, connection: Connection) -> 
     try:
         body = request.body
         if type(body) is bytes:
+            exchange.is_sent = True
             connection.send(head)
-            exchange.is_begun = exchange.is_sent = True
+            exchange.is_begun = True
         elif isinstance(body, BytesPayload) and _is_simple(request, body):
+            exchange.is_sent = True
             connection.send(head + await body.as_bytes())
-            exchange.is_begun = exchange.is_sent = True
+            exchange.is_begun = True
         else:
             _begin_upload(exchange, head, connection)
         if request.tracer is not None:

@@ -53,8 +53,17 @@ async def _upload(exchange: Exchange, connection: Connection) -> None:
     finally:
         exchange.upload = None
         connection.end_upload(exchange)
-        if exchange.closes_body:
-            await exchange.request.close()
+        if exchange.is_last:
+            await _end_last(exchange)
+
+
+async def _end_last(exchange: Exchange) -> None:
+    """Give back what the body holds, and tell its tracker; nobody else will."""
+    request = exchange.request
+    if request.upload_tracker is not None:
+        cut = None if exchange.is_sent else UploadAbortedError("the body was given up")
+        request.upload_tracker.settle(cut)
+    await request.close()
 
 
 async def _may_go_on(exchange: Exchange) -> bool:
@@ -77,10 +86,8 @@ async def _write_body(exchange: Exchange, connection: Connection) -> None:
         writer.request = request
     if request.upload_tracker is not None:
         request.upload_tracker.begin(writer, connection)
-    await body.write_with_length(writer, request.content_length)
+    await body.write(writer)
     await writer.write_eof()
-    if request.upload_tracker is not None:
-        request.upload_tracker.settle()
 
 
 def _make_source_error(exchange: Exchange, cause: Exception) -> UploadAbortedError:

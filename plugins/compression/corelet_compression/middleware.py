@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 from corelet.abc import Handler, Middleware
@@ -52,9 +52,7 @@ def compression_middleware(
     """
     policy = Policy(Options(codings, levels, minimum_size, media_types, require_acceptable, max_random_bytes))
 
-    async def compress(request: Any, handler: Handler) -> Any:
-        if has_mark(request):
-            return await handler(request)
-        return await policy.answer(request, handler)
+    def compress(request: Any, handler: Handler) -> Awaitable[Any]:
+        return handler(request) if has_mark(request) else policy.answer(request, handler)
 
     return compress

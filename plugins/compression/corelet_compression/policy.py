@@ -14,6 +14,8 @@ from .zlib_coding import PaddedGzipCoding
 
 #: Bytes under which coding saves no packet to speak of. Starlette's GZipMiddleware.
 MINIMUM_SIZE: Final = 500
+_ONLY_IDENTITY: Final = ("identity",)
+_Response: Final = web.Response
 #: Codings of the plugin, the dearest first.
 DEFAULT_CODINGS: Final = ("zstd", "br", "gzip", "deflate")
 #: Digests are of the bytes as they are sent. Source: RFC 9530 section 2.
@@ -46,6 +48,8 @@ class Policy:
         self._matches: Callable[[str], bool] = make_matcher(options.media_types)
         self._require_acceptable = options.require_acceptable
         self._padded = PaddedGzipCoding(options.max_random_bytes) if options.max_random_bytes else None
+        # One object, found again at once among the hooks of a request.
+        self._hook = self.prepare
         # What a server has registered, and what is offered of it.
         self._registered: Mapping[str, ContentCoding] | None = None
         self._offered: tuple[str, ...] = ()
@@ -60,12 +64,16 @@ class Policy:
         """Run a handler and code its answer: at once, or when the handler prepares it."""
         if self._require_acceptable and request.choose_coding((*self._offer(request), "identity")) is None:
             raise web.HTTPNotAcceptable(text="none of the content codings in Accept-Encoding can be had")
-        hook = self.prepare
+        hook = self._hook
         request.add_prepare_hook(hook)
         response = await handler(request)
-        if isinstance(response, web.Response) and not response.prepared:
+        if isinstance(response, _Response) and not response.prepared:
             request.remove_prepare_hook(hook)
-            self._apply(request, response)
+            body = response.body
+            # Most answers are small: they are seen to be before anything else is looked at.
+            is_small = type(body) is bytes and 0 < len(body) < self._minimum_size
+            if not is_small or request.choose_coding(_ONLY_IDENTITY) is None:
+                self._apply(request, response)
         return response
 
     async def prepare(self, request: Any, response: Any) -> None:
@@ -88,11 +96,11 @@ class Policy:
 
     def _is_too_small(self, request: Any, response: web.StreamResponse) -> bool:
         """Whether it isn't worth while; an answer that the peer takes only coded always is."""
-        body = response.body if isinstance(response, web.Response) else None
+        body = response.body if isinstance(response, _Response) else None
         size = len(body) if type(body) is bytes else response.content_length
         if size is None or size >= self._minimum_size:
             return False
-        return not size or request.choose_coding(("identity",)) is not None
+        return not size or request.choose_coding(_ONLY_IDENTITY) is not None
 
     def _may_be_coded(self, request: Any, status: int, headers: Mapping[str, str]) -> bool:
         if status < 200 or status == 206 or "Content-Encoding" in headers or "Content-Range" in headers:

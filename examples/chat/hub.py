@@ -1,0 +1,197 @@
+"""The registry of open sockets: who is in which room, here and in other processes, and what goes to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from .bus import Bus, BusError, Event
+from .member import LOGGED_OUT, TOO_MANY_MESSAGES, TOO_MANY_SOCKETS, Member, Pace
+from .user import User
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+logger: Final = logging.getLogger("chat")
+
+
+class Hub:
+    """What all sockets of a process share. Whatever happens is sent to the bus first, and shown when it comes back.
+
+    Args:
+        bus: to all processes and back.
+        settings: the limits.
+    """
+
+    def __init__(self, bus: Bus, settings: Settings) -> None:
+        self._bus = bus
+        self._settings = settings
+        self._process = secrets.token_hex(4)
+        self._rooms: defaultdict[str, list[Member]] = defaultdict(list)
+        self._users: defaultdict[str, list[Member]] = defaultdict(list)
+        self._paces: dict[str, Pace] = {}
+        self._recent: dict[str, deque[Event]] = {}
+        #: Room -> process -> its users there, and when it said so.
+        self._present: defaultdict[str, dict[str, tuple[list[User], float]]] = defaultdict(dict)
+
+    # What members do.
+
+    async def join(self, member: Member) -> bool:
+        """Take a member in; False where its user has too many sockets, which closes it."""
+        sockets = self._users[member.user.id]
+        if len(sockets) >= self._settings.max_sockets:
+            member.close(TOO_MANY_SOCKETS, f"more than {self._settings.max_sockets} pages are open")
+            return False
+        sockets.append(member)
+        self._rooms[member.room].append(member)
+        self._paces.setdefault(member.user.id, Pace(self._settings.burst, self._settings.per_second))
+        member.show(
+            {
+                "kind": "welcome",
+                "you": member.user._asdict(),
+                "room": member.room,
+                "recent": list(self._recent.get(member.room, ())),
+                "users": [user._asdict() for user in self._find_present(member.room)],
+            }
+        )
+        await self._say_present(member.room)
+        return True
+
+    async def leave(self, member: Member) -> None:
+        """Let a member go."""
+        self._rooms[member.room].remove(member)
+        self._users[member.user.id].remove(member)
+        if not self._users[member.user.id]:
+            del self._users[member.user.id], self._paces[member.user.id]
+        await self._say_present(member.room)
+        if not self._rooms[member.room]:
+            del self._rooms[member.room]
+
+    async def speak(self, member: Member, text: object) -> None:
+        """Send what a member says to its room, or tell the member why not."""
+        refusal = self._find_refusal(member, text)
+        if refusal:
+            member.show({"kind": "refused", "reason": refusal})
+            return
+        event = {
+            "kind": "message",
+            "id": secrets.token_hex(8),
+            "room": member.room,
+            "user": member.user._asdict(),
+            "text": text,
+            "time": time.time(),
+        }
+        try:
+            await self._bus.send(event)
+        except BusError as error:
+            logger.warning("a message was not sent: %s", error)
+            member.show({"kind": "refused", "reason": "The message was not delivered. Try again in a moment."})
+
+    def _find_refusal(self, member: Member, text: object) -> str:
+        limit = self._settings.max_text
+        if not isinstance(text, str) or not text.strip():
+            return "A message has some text."
+        if len(text) > limit:
+            return f"A message has at most {limit} characters; this one has {len(text)}."
+        pace = self._paces[member.user.id]
+        if pace.take():
+            return ""
+        if pace.refused > self._settings.max_refused:
+            member.close(TOO_MANY_MESSAGES, "too many messages")
+        return "Slow down a little: that message was not sent."
+
+    async def log_out(self, user: User) -> None:
+        """Close all sockets of a user, in all processes."""
+        await self._bus.send({"kind": "logout", "user": user.id})
+
+    def count_rooms(self) -> dict[str, int]:
+        """Count the users of each room that has some."""
+        counts = {room: len(self._find_present(room)) for room in self._present}
+        return {room: count for room, count in sorted(counts.items()) if count}
+
+    # What comes from the bus.
+
+    async def listen(self) -> None:
+        """Show what comes from the bus, until cancelled."""
+        await self._send_if_can({"kind": "who"})
+        while True:
+            event = await self._bus.receive()
+            try:
+                await self._take(event)
+            except Exception:  # whatever came, the next event is listened to
+                logger.exception("an event was not understood: %.200r", event)
+
+    async def _take(self, event: Event) -> None:
+        match event["kind"]:
+            case "message":
+                self._keep(event)
+                self._show(event["room"], event)
+            case "present":
+                users = [User(*each) for each in event["users"]]
+                self._set_present(event["room"], event["process"], users)
+            case "who":
+                await self._say_present(*self._rooms)
+            case "logout":
+                for member in self._users.get(event["user"], ()):
+                    member.close(LOGGED_OUT, "logged out")
+
+    def _keep(self, event: Event) -> None:
+        room = event["room"]
+        messages = self._recent.pop(room, None) or deque(maxlen=self._settings.recent)
+        messages.append(event)
+        self._recent[room] = messages  # at the end: the first one is quiet for longest
+        if len(self._recent) > self._settings.max_rooms:
+            del self._recent[next(iter(self._recent))]
+
+    def _show(self, room: str, event: Event) -> None:
+        for member in self._rooms.get(room, ()):
+            member.show(event)
+
+    # Presence. Each process says again and again who is in its rooms; nothing depends on one event coming through.
+
+    async def keep_present(self) -> None:
+        """Say who is here, and forget processes that say no more, until cancelled."""
+        while True:
+            await asyncio.sleep(self._settings.presence_seconds)
+            await self._say_present(*self._rooms)
+            oldest = time.monotonic() - 3 * self._settings.presence_seconds
+            for room in [*self._present]:
+                for process, (_, then) in [*self._present[room].items()]:
+                    if then < oldest:
+                        self._set_present(room, process, [])
+
+    async def _say_present(self, *rooms: str) -> None:
+        for room in rooms:
+            users = sorted({member.user for member in self._rooms.get(room, ())})
+            await self._send_if_can({"kind": "present", "process": self._process, "room": room, "users": users})
+
+    async def _send_if_can(self, event: Event) -> None:
+        try:
+            await self._bus.send(event)
+        except BusError as error:
+            logger.warning("presence was not sent, and will be in %s s: %s", self._settings.presence_seconds, error)
+
+    def _set_present(self, room: str, process: str, users: Iterable[User]) -> None:
+        before = self._find_present(room)
+        users = list(users)
+        if users:
+            self._present[room][process] = users, time.monotonic()
+        else:
+            self._present[room].pop(process, None)
+        after = self._find_present(room)
+        if not self._present[room]:
+            del self._present[room]
+        if after != before:
+            self._show(room, {"kind": "present", "users": [user._asdict() for user in after]})
+
+    def _find_present(self, room: str) -> list[User]:
+        return sorted({user for users, _ in self._present.get(room, {}).values() for user in users}, key=_by_name)
+
+
+def _by_name(user: User) -> Any:
+    return user.name.casefold(), user.id

@@ -1,0 +1,129 @@
+"""Sessions in memcached, by ``emcache``."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from .storage import (
+    MAX_TOKEN_CHARACTERS,
+    AbstractStorage,
+    SessionConflictError,
+    SessionStorageError,
+    SessionTooLargeError,
+)
+
+#: What memcached takes unless it was started with another ``-I``, less some for the key.
+MAX_RECORD_BYTES: Final = 1_048_576 - 512
+#: From here memcached takes a number of seconds for a date.
+_MONTH_SECONDS: Final = 30 * 86_400
+_PORT: Final = 11_211
+
+
+class MemcachedStorage(AbstractStorage):
+    """Keep sessions in memcached. Needs ``emcache``.
+
+    memcached drops what it has no room for, so sessions may end early. Records are kept under a hash of their token and
+    replaced by compare-and-set: no update is lost. A memcached that can't be reached is a SessionStorageError.
+
+    Args:
+        servers: addresses like ``memcached://host:11211`` or ``host:11211``, or just one; keys are spread over them. Or
+            an ``emcache.Client`` of your own, which you close yourself.
+        prefix: of all keys.
+
+    Raises:
+        ModuleNotFoundError: emcache is not installed.
+    """
+
+    def __init__(self, servers: Any, *, prefix: str = "session:") -> None:
+        try:
+            import emcache
+        except ModuleNotFoundError as exc:
+            raise ModuleNotFoundError(
+                "MemcachedStorage needs emcache: pip install corelet-sessions[memcached]", name=exc.name
+            ) from exc
+        self._emcache: Any = emcache
+        self._owns_client = isinstance(servers, str | list | tuple)
+        self._addresses = _read_addresses(emcache, servers) if self._owns_client else []
+        self._client: Any = None if self._owns_client else servers
+        self._client_lock = asyncio.Lock()
+        self._prefix = prefix
+
+    async def load(self, token: str) -> bytes | None:
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            return None
+        async with self._reach() as client:
+            item = await client.get(self._make_key(token))
+        return None if item is None else item.value
+
+    async def save(self, token: str | None, record: bytes, ttl: int, *, expected: bytes | None = None) -> str:
+        if len(record) > MAX_RECORD_BYTES:
+            raise SessionTooLargeError(f"the session has {len(record):,} bytes, memcached takes {MAX_RECORD_BYTES:,}")
+        token = token or self.make_token()
+        key = self._make_key(token)
+        exptime = ttl if ttl < _MONTH_SECONDS else int(time.time()) + ttl
+        async with self._reach() as client:
+            item = await client.gets(key)
+            found = None if item is None else item.value
+            if found != expected:
+                raise SessionConflictError(found)
+            try:
+                if item is None:
+                    await client.add(key, record, exptime=exptime)
+                else:
+                    await client.cas(key, record, item.cas, exptime=exptime)
+            except self._emcache.StorageCommandError:
+                found = await self._find(client, key)
+                raise SessionConflictError(found) from None
+        return token
+
+    async def _find(self, client: Any, key: bytes) -> bytes | None:
+        item = await client.get(key)
+        return None if item is None else item.value
+
+    async def delete(self, token: str) -> None:
+        async with self._reach() as client:
+            try:
+                await client.delete(self._make_key(token))
+            except self._emcache.NotFoundCommandError:
+                return
+
+    async def close(self) -> None:
+        if self._owns_client and self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    def _make_key(self, token: str) -> bytes:
+        return (self._prefix + hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()).encode()
+
+    @asynccontextmanager
+    async def _reach(self) -> AsyncIterator[Any]:
+        """Give the client, made when first needed; what it says of a server that is away becomes one error."""
+        try:
+            if self._client is None:
+                await self._make_client()
+            yield self._client
+        except (OSError, TimeoutError, self._emcache.CommandError, self._emcache.ClusterNoAvailableNodes) as exc:
+            raise SessionStorageError(f"memcached can't be asked for sessions: {type(exc).__name__}: {exc}") from exc
+
+    async def _make_client(self) -> None:
+        async with self._client_lock:
+            if self._client is None:
+                self._client = await self._emcache.create_client(self._addresses)
+
+
+def _read_addresses(emcache: Any, servers: str | Iterable[str]) -> list[Any]:
+    return [_read_address(emcache, each) for each in ([servers] if isinstance(servers, str) else servers)]
+
+
+def _read_address(emcache: Any, server: str) -> Any:
+    host, _, port = server.removeprefix("memcached://").rstrip("/").rpartition(":")
+    if not host:
+        host, port = port, str(_PORT)
+    if not port.isdigit():
+        raise ValueError(f"a memcached server is {server!r}, expected one like memcached://host:11211")
+    return emcache.MemcachedHostAddress(host.strip("[]"), int(port))

@@ -1,0 +1,187 @@
+"""Session: what an application keeps for one peer, from request to request."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, Final
+
+from corelet import CoreletError
+
+_IS_IDENTITY: Final = re.compile(r"[0-9A-Za-z_-]{32,128}").fullmatch
+
+
+class SessionLostError(CoreletError):
+    """A change of a session came too late to be kept: the head that should have carried its cookie is gone."""
+
+
+class Session(MutableMapping[str, Any]):
+    """Data of one peer: a mapping of what the storage can serialise, JSON by default.
+
+    Setting and deleting keys is noticed. After a change inside a value, say so by :meth:`changed`.
+
+    Args:
+        identity: the token that the peer holds; None where it has none yet.
+        data: what it holds.
+        new: whether it begins with this request.
+        created: when it began, in seconds since 1970; default now.
+        max_age: seconds that the peer keeps the cookie; None until its browser ends.
+    """
+
+    def __init__(
+        self,
+        identity: str | None = None,
+        *,
+        data: Mapping[str, Any] | None = None,
+        new: bool = True,
+        created: int | None = None,
+        max_age: int | None = None,
+    ) -> None:
+        self._identity = identity
+        self._data: dict[str, Any] = dict(data or {})
+        self._new = new
+        self._created = int(time.time()) if created is None else created
+        self._max_age = max_age
+        self._is_changed = False
+        self._is_rotating = False
+        self._lock_reason: str | None = None
+        self._identity_lock_reason: str | None = None
+
+    # What it is.
+
+    @property
+    def new(self) -> bool:
+        """Whether it begins with this request."""
+        return self._new
+
+    @property
+    def identity(self) -> str | None:
+        """The token that the peer holds, or will get by :meth:`set_new_identity`; None where there is none.
+
+        A secret: who has it has the session.
+        """
+        return self._identity
+
+    @property
+    def created(self) -> int:
+        """When it began, in seconds since 1970."""
+        return self._created
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds nothing; one that was emptied is ended when it is saved."""
+        return not self._data
+
+    @property
+    def max_age(self) -> int | None:
+        """Seconds that the peer keeps the cookie; may be set, for a "remember me"."""
+        return self._max_age
+
+    @max_age.setter
+    def max_age(self, value: int | None) -> None:
+        if value is not None and value < 1:
+            raise ValueError(f"max_age is {value}, expected seconds from 1, or None; invalidate() ends a session")
+        self.changed()
+        self._max_age = value
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is to be saved."""
+        return self._is_changed
+
+    @property
+    def is_rotating(self) -> bool:
+        """Whether it is to be kept under a new token."""
+        return self._is_rotating
+
+    # What can be done with it.
+
+    def changed(self) -> None:
+        """Say that a value was changed from within, so that the session is saved.
+
+        Raises:
+            SessionLostError: the answer's head is gone, and the change can't be kept.
+        """
+        if self._lock_reason is not None:
+            raise SessionLostError(self._lock_reason)
+        self._is_changed = True
+
+    def invalidate(self) -> None:
+        """End the session: forget its data and its record, and have the peer forget the cookie. For a logout."""
+        self.changed()
+        self._data.clear()
+        # Should it be filled again, it is another one.
+        self._is_rotating = True
+
+    def rotate(self) -> None:
+        """Go on under a new token, and let the old one be nobody's; for a login, and any other gain of rights.
+
+        A stranger who has planted a token into the peer's browser, or has read one, has nothing then. In a storage that
+        is the cookie itself the new cookie replaces the old one; what was copied before stays good until it expires.
+
+        Raises:
+            SessionLostError: the answer's head is gone, and the peer can't be told.
+        """
+        if self._identity_lock_reason is not None:
+            raise SessionLostError(self._identity_lock_reason)
+        self.changed()
+        self._is_rotating = True
+
+    def set_new_identity(self, identity: str) -> None:
+        """Choose the token of a new session, say to find it from elsewhere; by chance is better.
+
+        Args:
+            identity: 32 to 128 letters, digits, ``-`` and ``_``, which nobody can guess.
+
+        Raises:
+            RuntimeError: the session is not new.
+            ValueError: another identity than that.
+        """
+        if not self._new:
+            raise RuntimeError("set_new_identity() is for new sessions; rotate() gives this one a new token")
+        if _IS_IDENTITY(identity) is None:
+            raise ValueError("an identity is 32 to 128 letters, digits, - and _")
+        self._identity = identity
+
+    # For whoever saves it.
+
+    def lock(self, reason: str, *, identity_only: bool) -> None:
+        """Let changes raise from now on; or only those for which the peer would need another cookie."""
+        self._identity_lock_reason = reason
+        if not identity_only:
+            self._lock_reason = reason
+
+    def mark_saved(self, identity: str | None, data: dict[str, Any]) -> None:
+        """Take note of what was kept, and under which token."""
+        self._identity = identity
+        self._data = data
+        self._is_changed = self._is_rotating = False
+
+    def copy_data(self) -> dict[str, Any]:
+        """Get the data, as it is to be serialised."""
+        return dict(self._data)
+
+    # The mapping.
+
+    def __getitem__(self, key: str) -> Any:
+        return self._data[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.changed()
+        self._data[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        self.changed()
+        del self._data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        # No identity and no data: logs are read by many.
+        facts = [word for word, holds in (("new", self._new), ("changed", self._is_changed)) if holds]
+        return f"<{' '.join([type(self).__name__, *facts])} created={self._created} keys={sorted(self._data)!r}>"

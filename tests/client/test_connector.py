@@ -1,0 +1,352 @@
+"""Connectors: names, addresses, TLS, Unix sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+import ssl
+import sys
+from pathlib import Path
+
+import pytest
+
+import corelet
+from corelet.abc import AbstractResolver
+from tests.client.conftest import Peer, assert_at_rest, serve_ok
+
+
+async def fetch(session: corelet.ClientSession, url, **kwargs) -> bytes:
+    async with session.get(url, **kwargs) as response:
+        return await response.read()
+
+
+class Resolver(AbstractResolver):
+    """Give addresses that a test chooses, and count who asks."""
+
+    def __init__(self, *addresses: str, error: OSError | None = None) -> None:
+        self.addresses = addresses or ("127.0.0.1",)
+        self.error = error
+        self.asked: list[tuple[str, int]] = []
+        self.gate: asyncio.Event | None = None
+        self.is_asked = asyncio.Event()
+        self.is_closed = False
+
+    async def resolve(self, host: str, port: int = 0, family: int = 2):
+        self.asked.append((host, port))
+        self.is_asked.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in self.addresses]
+        return [
+            {"hostname": host, "host": address, "port": port, "family": family, "proto": 0, "flags": 0}
+            for address, family in zip(self.addresses, families, strict=True)
+        ]
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+# Names.
+
+
+async def test_addresses_are_remembered_for_a_while(raw) -> None:
+    server = await raw(serve_ok)
+    url = server.url.with_host("a.test")
+    resolver = Resolver()
+    connector = corelet.TCPConnector(resolver=resolver, force_close=True, ttl_dns_cache=0.1)
+    async with corelet.ClientSession(connector=connector) as session:
+        await fetch(session, url)
+        await fetch(session, url)
+        assert resolver.asked == [("a.test", url.port)]
+        connector.clear_dns_cache("a.test", url.port)
+        await fetch(session, url)
+        assert len(resolver.asked) == 2
+        await asyncio.sleep(0.11)
+        await fetch(session, url)
+        connector.clear_dns_cache()
+        await fetch(session, url)
+        assert len(resolver.asked) == 4
+        with pytest.raises(ValueError, match="host and port"):
+            connector.clear_dns_cache("a.test")
+    assert not resolver.is_closed
+
+
+async def test_addresses_are_not_remembered_where_that_is_not_wanted(raw) -> None:
+    server = await raw(serve_ok)
+    resolver = Resolver()
+    connector = corelet.TCPConnector(resolver=resolver, force_close=True, use_dns_cache=False)
+    async with corelet.ClientSession(connector=connector) as session:
+        for _ in range(2):
+            await fetch(session, server.url.with_host("a.test"))
+    assert len(resolver.asked) == 2
+
+
+async def test_requests_at_one_time_share_a_look_up_that_outlives_who_began_it(raw) -> None:
+    server = await raw(serve_ok)
+    resolver = Resolver()
+    resolver.gate = asyncio.Event()
+    connector = corelet.TCPConnector(resolver=resolver)
+    async with corelet.ClientSession(connector=connector) as session:
+        tasks = [asyncio.ensure_future(fetch(session, server.url.with_host("a.test"))) for _ in range(5)]
+        await resolver.is_asked.wait()
+        tasks[0].cancel()
+        await asyncio.wait([tasks[0]])
+        resolver.gate.set()
+        assert await asyncio.gather(*tasks[1:]) == [b"ok"] * 4
+        assert_at_rest(session)
+    assert len(resolver.asked) == 1
+
+
+async def test_a_look_up_that_nobody_waits_for_ends(raw) -> None:
+    resolver = Resolver()
+    resolver.gate = asyncio.Event()
+    async with corelet.ClientSession(connector=corelet.TCPConnector(resolver=resolver)) as session:
+        task = asyncio.ensure_future(fetch(session, "http://a.test/"))
+        await resolver.is_asked.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert_at_rest(session)
+
+
+async def test_closing_ends_a_look_up_by_an_error(raw) -> None:
+    resolver = Resolver()
+    resolver.gate = asyncio.Event()
+    session = corelet.ClientSession(connector=corelet.TCPConnector(resolver=resolver))
+    task = asyncio.ensure_future(fetch(session, "http://a.test/"))
+    await resolver.is_asked.wait()
+    await session.close()
+    with pytest.raises(corelet.ClientConnectionError):
+        await task
+
+
+async def test_a_million_names_are_not_remembered() -> None:
+    """a-096."""
+    resolver = Resolver(error=None)
+    connector = corelet.TCPConnector(resolver=resolver, dns_cache_max_size=10)
+    async with corelet.ClientSession(connector=connector) as session:
+        for number in range(30):
+            with pytest.raises(corelet.ClientConnectorError):
+                await session.get(f"http://host{number}.test:1/")
+        resolver.asked.clear()
+        for number in (29, 20, 19):
+            with pytest.raises(corelet.ClientConnectorError):
+                await session.get(f"http://host{number}.test:1/")
+    assert [host for host, _ in resolver.asked] == ["host19.test"]
+
+
+async def test_a_name_without_an_address_is_a_dns_error(client) -> None:
+    resolver = Resolver(error=OSError(None, "nobody knows"))
+    async with corelet.ClientSession(connector=corelet.TCPConnector(resolver=resolver)) as session:
+        with pytest.raises(corelet.ClientConnectorDNSError, match=r"a\.test:80 .*nobody knows"):
+            await session.get("http://a.test/")
+        with pytest.raises(corelet.ClientProxyConnectionError):
+            await session.get("http://a.test/", proxy="http://proxy.test/")
+
+
+async def test_an_address_is_not_looked_up(raw) -> None:
+    server = await raw(serve_ok)
+    resolver = Resolver()
+    async with corelet.ClientSession(connector=corelet.TCPConnector(resolver=resolver)) as session:
+        await fetch(session, server.url)
+    assert resolver.asked == []
+
+
+async def test_a_dot_at_the_end_of_a_name_says_nothing(raw) -> None:
+    server = await raw(serve_ok)
+    resolver = Resolver()
+    async with corelet.ClientSession(connector=corelet.TCPConnector(resolver=resolver)) as session:
+        await fetch(session, server.url.with_host("a.test."))
+    assert resolver.asked[0][0] == "a.test"
+    assert b"Host: a.test:" in server.heads[0]
+
+
+async def test_the_next_address_is_tried_where_one_refuses(raw) -> None:
+    server = await raw(serve_ok)
+    resolver = Resolver("127.0.0.2", "127.0.0.1")
+    async with corelet.ClientSession(connector=corelet.TCPConnector(resolver=resolver)) as session:
+        assert await fetch(session, server.url.with_host("a.test")) == b"ok"
+
+
+async def test_an_address_of_the_other_family_is_tried_beside_one_that_is_silent(raw) -> None:
+    """RFC 8305: the first address never answers; its listener's queue is full."""
+    server = await raw(serve_ok)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.3", server.url.port))
+        silent.listen(0)
+        fillers = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.3", server.url.port))
+            fillers.append(filler)
+        resolver = Resolver("127.0.0.3", "127.0.0.1")
+        connector = corelet.TCPConnector(resolver=resolver, happy_eyeballs_delay=0.02)
+        async with corelet.ClientSession(connector=connector) as session:
+            assert await fetch(session, server.url.with_host("a.test"), timeout=5) == b"ok"
+        for filler in fillers:
+            filler.close()
+
+
+async def test_ipv6(client) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        writer.close()
+
+    heads: list[bytes] = []
+    try:
+        server = await asyncio.start_server(answer, "::1", 0)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    port = server.sockets[0].getsockname()[1]
+    assert await fetch(client, f"http://[::1]:{port}/") == b"ok"
+    assert f"Host: [::1]:{port}".encode() in heads[0]
+    server.close()
+
+
+async def test_where_to_connect_from_and_by_which_socket(raw) -> None:
+    server = await raw(serve_ok)
+    made = []
+
+    def make_socket(info) -> socket.socket:
+        sock = socket.socket(info[0], info[1], info[2])
+        made.append(info)
+        return sock
+
+    connector = corelet.TCPConnector(local_addr=("127.0.0.5", 0), socket_factory=make_socket)
+    async with corelet.ClientSession(connector=connector) as session:
+        await fetch(session, server.url)
+        (connection,) = connector.pool.connections
+        assert connection.transport.get_extra_info("sockname")[0] == "127.0.0.5"
+    assert made[0][4][:2] == ("127.0.0.1", server.url.port)
+
+
+# TLS.
+
+
+async def test_a_trusted_certificate(raw, tls) -> None:
+    server = await raw(serve_ok, ssl=tls.server)
+    async with corelet.ClientSession() as session:
+        assert await fetch(session, server.url, ssl=tls.client) == b"ok"
+    async with corelet.ClientSession(connector=corelet.TCPConnector(ssl=tls.client)) as session:
+        assert await fetch(session, server.url) == b"ok"
+        (connection,) = session.connector.pool.connections
+        assert connection.transport.get_extra_info("ssl_object") is not None
+
+
+async def test_a_certificate_that_nobody_vouches_for(raw, tls) -> None:
+    server = await raw(serve_ok, ssl=tls.server)
+    async with corelet.ClientSession() as session:
+        with pytest.raises(corelet.ClientConnectorCertificateError, match=r"127\.0\.0\.1") as caught:
+            await session.get(server.url)
+        assert isinstance(caught.value.certificate_error, ssl.SSLCertVerificationError)
+        assert isinstance(caught.value, ssl.SSLCertVerificationError | corelet.ClientSSLError)
+        assert await fetch(session, server.url, ssl=False) == b"ok"
+        assert_at_rest(session)
+
+
+async def test_a_certificate_of_another_name(raw, tls) -> None:
+    server = await raw(serve_ok, ssl=tls.server)
+    async with corelet.ClientSession(connector=corelet.TCPConnector(ssl=tls.client)) as session:
+        with pytest.raises(corelet.ClientConnectorCertificateError, match=r"other\.test"):
+            await session.get(server.url, server_hostname="other.test")
+        assert await fetch(session, server.url, server_hostname="localhost") == b"ok"
+
+
+async def test_a_server_without_tls(raw) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.reader.read(100)
+        await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    server = await raw(script)
+    async with corelet.ClientSession() as session:
+        with pytest.raises(corelet.ClientConnectorSSLError):
+            await session.get(server.url.with_scheme("https"))
+        assert_at_rest(session)
+
+
+@pytest.fixture
+def digest(tls) -> bytes:
+    """Give the digest of the servers' certificate."""
+    certificate = Path(tls.certificate_path).read_text()
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest()
+
+
+async def test_a_fingerprint(raw, tls, digest) -> None:
+    server = await raw(serve_ok, ssl=tls.server)
+    async with corelet.ClientSession() as session:
+        assert await fetch(session, server.url, ssl=corelet.Fingerprint(digest)) == b"ok"
+        wrong = corelet.Fingerprint(bytes(32))
+        with pytest.raises(corelet.ServerFingerprintMismatch) as caught:
+            await session.get(server.url, ssl=wrong)
+        assert (caught.value.expected, caught.value.got) == (bytes(32), digest)
+        assert_at_rest(session)
+
+
+@pytest.mark.parametrize(("size", "message"), [(16, "forged"), (20, "forged"), (31, "32 bytes")])
+def test_a_fingerprint_that_can_be_forged_is_refused(size: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        corelet.Fingerprint(bytes(size))
+
+
+async def test_what_says_nothing_about_tls_is_refused(client) -> None:
+    with pytest.raises(TypeError, match="ssl"):
+        await client.get("https://a.test/", ssl="yes")
+    with pytest.raises(TypeError, match="ssl"):
+        corelet.TCPConnector(ssl=1.5)
+
+
+# Other connectors.
+
+
+async def test_a_unix_socket(raw, tmp_path) -> None:
+    path = str(tmp_path / "socket")
+    server = await raw(serve_ok, path=path)
+    async with corelet.ClientSession(connector=corelet.UnixConnector(path)) as session:
+        for _ in range(2):
+            assert await fetch(session, "http://any.test/a") == b"ok"
+    assert server.connections == 1
+    assert b"Host: any.test" in server.heads[0]
+
+
+async def test_a_unix_socket_with_tls(raw, tmp_path, tls) -> None:
+    path = str(tmp_path / "socket")
+    await raw(serve_ok, path=path, ssl=tls.server)
+    async with corelet.ClientSession(connector=corelet.UnixConnector(path)) as session:
+        assert await fetch(session, "https://localhost/", ssl=tls.client) == b"ok"
+        with pytest.raises(corelet.ClientConnectorCertificateError):
+            await session.get("https://localhost/")
+
+
+async def test_a_unix_socket_that_is_not_there(tmp_path) -> None:
+    path = str(tmp_path / "missing")
+    async with corelet.ClientSession(connector=corelet.UnixConnector(path)) as session:
+        with pytest.raises(corelet.UnixClientConnectorError, match=path) as caught:
+            await session.get("http://any.test/")
+        assert caught.value.path == path
+        assert_at_rest(session)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="for the others")
+async def test_named_pipes_want_windows() -> None:
+    async with corelet.ClientSession(connector=corelet.NamedPipeConnector(r"\\.\pipe\x")) as session:
+        with pytest.raises(RuntimeError, match="Windows"):
+            await session.get("http://any.test/")
+        assert_at_rest(session)
+
+
+async def test_a_connector_of_ones_own_must_open_connections() -> None:
+    async with corelet.ClientSession(connector=corelet.BaseConnector()) as session:
+        with pytest.raises(NotImplementedError, match="TCPConnector"):
+            await session.get("http://any.test/")
+
+
+async def test_a_closed_connector_refuses_requests() -> None:
+    connector = corelet.TCPConnector()
+    await connector.close()
+    async with corelet.ClientSession(connector=connector, connector_owner=False) as session:
+        with pytest.raises(RuntimeError, match="closed"):
+            await session.get("http://any.test/")

@@ -1,0 +1,205 @@
+"""Bodies on their way: what they hold is given back, and what breaks them is told."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import corelet
+from tests.client.conftest import Peer, assert_at_rest, serve_ok
+
+
+async def test_a_large_body_waits_for_a_slow_server(raw, client) -> None:
+    gate = asyncio.Event()
+    made = 0
+
+    async def body():
+        nonlocal made
+        for _ in range(400):
+            made += 1
+            yield bytes(50_000)
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await gate.wait()
+        left = 20_000_000
+        while left > 0:
+            left -= len(await peer.reader.read(1_000_000))
+        await peer.answer()
+        await peer.wait_closed()
+
+    server = await raw(script, limit=65536)
+    task = asyncio.ensure_future(
+        client.post(server.url, data=body(), headers={"Content-Length": "20000000"}).__aenter__()
+    )
+    before = -1
+    while before != made or made == 0:
+        before = made
+        await asyncio.sleep(0.05)
+    assert made < 400
+    gate.set()
+    async with await task as response:
+        assert await response.read() == b"ok"
+    assert made == 400
+
+
+async def test_an_error_of_the_source_is_told_and_the_connection_is_closed(raw, client) -> None:
+    async def body():
+        yield b"part"
+        raise ZeroDivisionError
+
+    server = await raw(serve_ok)
+    with pytest.raises(corelet.UploadAbortedError, match="ZeroDivisionError") as caught:
+        await client.post(server.url, data=body())
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert_at_rest(client)
+    assert client.connector.pool.connections == []
+
+
+async def test_an_early_refusal_is_given_and_the_rest_is_not_sent(raw, client) -> None:
+    closed = False
+
+    async def body():
+        nonlocal closed
+        try:
+            while True:
+                yield bytes(100_000)
+                await asyncio.sleep(0)
+        finally:
+            closed = True
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.answer(b"too large", status="413 Too Large")
+        await peer.wait_closed()
+
+    server = await raw(script)
+    async with client.post(server.url, data=body()) as response:
+        assert (response.status, await response.read()) == (413, b"too large")
+    await server.wait_for(lambda: server.closed == 1)
+    assert closed
+    assert client.connector.pool.connections == []
+
+
+async def test_a_body_is_sent_to_its_end_where_the_answer_comes_early(raw, client) -> None:
+    got = bytearray()
+    gate = asyncio.Event()
+
+    async def body():
+        yield b"one"
+        await gate.wait()
+        yield b"two"
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.answer()
+        got.extend(await peer.reader.readexactly(6))
+        await serve_ok(peer)
+
+    server = await raw(script)
+    async with client.post(server.url, data=body(), headers={"Content-Length": "6"}) as response:
+        assert await response.read() == b"ok"
+        assert client.connector.pool.places == 1
+        gate.set()
+    await asyncio.sleep(0)
+    assert client.connector.pool.idle_count == 1
+    async with client.get(server.url) as response:
+        assert await response.read() == b"ok"
+    assert bytes(got) == b"onetwo"
+    assert server.connections == 1
+
+
+async def test_closing_the_response_stops_the_body(raw, client) -> None:
+    async def body():
+        yield b"one"
+        await asyncio.Event().wait()
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.answer()
+        await peer.wait_closed()
+
+    server = await raw(script)
+    response = await client.post(server.url, data=body())
+    response.close()
+    await server.wait_for(lambda: server.closed == 1)
+    assert_at_rest(client)
+
+
+async def test_the_total_timeout_bounds_a_body_whose_answer_came_early(raw, client) -> None:
+    async def body():
+        yield b"one"
+        await asyncio.Event().wait()
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.answer()
+        await peer.wait_closed()
+
+    server = await raw(script)
+    async with client.post(server.url, data=body(), timeout=0.1) as response:
+        assert await response.read() == b"ok"
+    await server.wait_for(lambda: server.closed == 1)
+    assert_at_rest(client)
+
+
+async def test_a_file_is_closed_whatever_happens(raw, client, tmp_path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 1000)
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+
+    server = await raw(script)
+    file = path.open("rb")
+    with pytest.raises(corelet.ServerDisconnectedError):
+        await client.post(server.url, data=file)
+    assert file.closed
+    file = path.open("rb")
+    with pytest.raises(corelet.ClientConnectorError):
+        await client.post("http://127.0.0.1:1/", data=file)
+    assert file.closed
+
+
+async def test_a_tracker_follows_the_body(raw, client) -> None:
+    server = await raw(serve_ok)
+    tracker = corelet.UploadTracker()
+    async with client.post(server.url, data=b"x" * 300_000, upload_tracker=tracker) as response:
+        await response.read()
+    await tracker.upload_complete
+    assert (tracker.bytes_written, tracker.attempts) == (300_000, 1)
+    with pytest.raises(RuntimeError, match="one request"):
+        await client.post(server.url, data=b"x", upload_tracker=tracker)
+
+
+async def test_a_tracker_counts_attempts_and_tells_of_failure(raw, client) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.answer(status="307 Again", fields="Location: /\r\n")
+        await peer.read_request()
+
+    server = await raw(script)
+    tracker = corelet.UploadTracker()
+    with pytest.raises(corelet.ServerDisconnectedError):
+        await client.post(server.url, data=b"x", upload_tracker=tracker)
+    assert tracker.attempts == 2
+
+    async def body():
+        yield b"x"
+        raise ZeroDivisionError
+
+    tracker = corelet.UploadTracker()
+    with pytest.raises(corelet.UploadAbortedError):
+        await client.post(server.url, data=body(), upload_tracker=tracker)
+    with pytest.raises(corelet.UploadAbortedError):
+        await tracker.upload_complete
+
+
+async def test_a_tracker_of_a_request_without_a_body_is_complete(raw, client) -> None:
+    server = await raw(serve_ok)
+    tracker = corelet.UploadTracker()
+    async with client.get(server.url, upload_tracker=tracker) as response:
+        await response.read()
+    await tracker.upload_complete
+    assert tracker.bytes_written == 0

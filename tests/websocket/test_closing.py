@@ -1,0 +1,449 @@
+"""Ends: the closing handshake from either side, lost and dead peers, a server that stops."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from corelet import web
+from corelet_websocket import ClientWSTimeout, WebSocketError, WSCloseCode, WSMsgType
+from tests.conftest import Connect, Serve, Tls
+from tests.raw_client import RawClient
+from tests.websocket.conftest import Open, echo
+from tests.websocket.opener import open_websocket
+from tests.websocket.raw_server import serve_raw
+from tests.websocket.test_frame import CLOSE, PING, TEXT, make_frame
+from tests.websocket.test_handshake import ask
+
+CLOSE_1000 = make_frame(CLOSE, b"\x03\xe8")
+
+
+class Log:
+    """A handler that notes what it receives and how it ends."""
+
+    def __init__(self) -> None:
+        self.types: list[WSMsgType] = []
+        self.ws: Any = None
+        self.ended = asyncio.Event()
+
+    async def __call__(self, ws: web.WebSocketResponse) -> None:
+        self.ws = ws
+        try:
+            while True:
+                message = await ws.receive()
+                self.types.append(message.type)
+                if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
+                    return
+        finally:
+            self.ended.set()
+
+
+async def shake(client: RawClient) -> None:
+    await client.send(f"GET / HTTP/1.1\r\nHost: a\r\n{ask()}\r\n")
+    assert (await client.read_answer()).status == 101
+
+
+async def test_a_close_of_the_clients_is_answered_by_its_code(serve_ws: Any, opened: Open) -> None:
+    log = Log()
+    ws = await opened(await serve_ws(log))
+    assert await ws.close(code=4001, message="bye") is True
+    assert (ws.closed, ws.close_code) == (True, 4001)
+    assert await ws.close() is False
+    await log.ended.wait()
+    assert log.types == [WSMsgType.CLOSE]
+    assert (log.ws.closed, log.ws.close_code, log.ws.exception()) == (True, 4001, None)
+
+
+async def test_a_close_of_the_servers_has_code_and_reason(serve_ws: Any, opened: Open) -> None:
+    outcome: list[Any] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        outcome.append(await ws.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"busy"))
+        outcome.append((ws.close_code, await ws.close()))
+
+    ws = await opened(await serve_ws(talk))
+    assert await ws.receive(5) == (WSMsgType.CLOSE, 1013, "busy")
+    assert ws.closed
+    assert (await ws.receive(5)).type is WSMsgType.CLOSED
+    await ws.close()
+    assert outcome == [True, (1013, False)]
+
+
+async def test_a_handler_that_returns_closes_by_1000(serve_ws: Any, opened: Open) -> None:
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await ws.send_str("last words")
+
+    ws = await opened(await serve_ws(talk))
+    assert [message.data async for message in ws] == ["last words"]
+    assert ws.close_code == 1000
+
+
+async def test_a_close_frame_without_a_code_is_1005(serve_ws: Any, connect: Connect) -> None:
+    log = Log()
+    client = await connect(await serve_ws(log))
+    await shake(client)
+    await client.send(make_frame(CLOSE))
+    assert await client.read_until_closed() == b"\x88\x00"
+    assert log.ws.close_code == 1005
+
+
+async def test_without_autoclose_the_application_answers(serve_ws: Any, opened: Open) -> None:
+    async def talk(ws: web.WebSocketResponse) -> None:
+        message = await ws.receive()
+        assert message.type is WSMsgType.CLOSE
+        await ws.send_str("one moment")
+        await ws.close(code=message.data)
+
+    ws = await opened(await serve_ws(talk, autoclose=False), autoclose=False)
+    closing = asyncio.create_task(ws.close(code=4002))
+    assert await closing is True
+    assert ws.close_code == 4002
+
+
+async def test_what_comes_after_a_close_frame_is_dropped(serve_ws: Any, connect: Connect) -> None:
+    log = Log()
+    client = await connect(await serve_ws(log))
+    await shake(client)
+    await client.send(CLOSE_1000 + make_frame(TEXT, b"late") + make_frame(PING) + b"\xff\xff\xff")
+    assert await client.read_until_closed() == b"\x88\x02\x03\xe8"
+    assert log.types == [WSMsgType.CLOSE]
+    assert log.ws.exception() is None
+
+
+async def test_a_task_that_waits_learns_of_a_close_by_another(serve_ws: Any, opened: Open) -> None:
+    ws = await opened(await serve_ws(echo))
+    waiting = asyncio.create_task(ws.receive())
+    await asyncio.sleep(0)
+    assert await ws.close() is True
+    assert (await waiting).type is WSMsgType.CLOSING
+    assert (await ws.receive()).type is WSMsgType.CLOSED
+
+
+async def test_a_loop_that_does_not_look_at_closed_is_ended(serve_ws: Any, opened: Open) -> None:
+    ws = await opened(await serve_ws(echo))
+    await ws.close()
+    for _ in range(5):
+        assert (await ws.receive()).type is WSMsgType.CLOSED
+    with pytest.raises(RuntimeError, match=r"closed WebSocket: leave the loop when"):
+        await ws.receive()
+
+
+async def test_sends_on_a_closed_socket_raise(serve_ws: Any, opened: Open) -> None:
+    class OwnResetError(ConnectionResetError):
+        pass
+
+    served = await serve_ws(echo)
+    for error, options in ((ConnectionResetError, {}), (OwnResetError, {"reset_error": OwnResetError})):
+        ws = await opened(served, **options)
+        await ws.close()
+        for call in (ws.send_str("a"), ws.send_bytes(b"a"), ws.send_json(1), ws.ping(), ws.pong()):
+            with pytest.raises(error, match="it can't send any more"):
+                await call
+
+
+async def test_a_send_that_waits_ends_when_the_peer_goes(serve_ws: Any, connect: Connect) -> None:
+    raised = asyncio.Event()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        try:
+            while True:
+                await ws.send_bytes(bytes(2**20))
+        except ConnectionResetError:
+            raised.set()
+
+    client = await connect(await serve_ws(talk), limit=65_536)
+    await shake(client)
+    await client.reader.readexactly(100_000)
+    client.abort()
+    await asyncio.wait_for(raised.wait(), 5)
+
+
+async def test_a_peer_that_vanishes_is_1006(serve_ws: Any, connect: Connect) -> None:
+    served_logs = []
+    for end in ("abort", "send_eof"):
+        log = Log()
+        client = await connect(await serve_ws(log))
+        await shake(client)
+        getattr(client, end)()
+        await asyncio.wait_for(log.ended.wait(), 5)
+        served_logs.append((log.types, log.ws.close_code, log.ws.closed))
+        with pytest.raises(ConnectionResetError):
+            await log.ws.send_str("a")
+    assert served_logs == [([WSMsgType.CLOSED], 1006, True)] * 2
+
+
+async def test_messages_before_a_loss_are_received(serve_ws: Any, connect: Connect) -> None:
+    go_on = asyncio.Event()
+    seen: list[Any] = []
+
+    done = asyncio.Event()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await go_on.wait()
+        seen.extend([message.data async for message in ws])
+        done.set()
+
+    client = await connect(await serve_ws(talk))
+    await shake(client)
+    await client.send(make_frame(TEXT, b"a") + make_frame(TEXT, b"b"))
+    client.send_eof()
+    assert await client.is_closed(5)
+    go_on.set()
+    await asyncio.wait_for(done.wait(), 5)
+    assert seen == ["a", "b"]
+
+
+async def test_a_peer_that_does_not_answer_a_close_has_its_time(serve_ws: Any, connect: Connect) -> None:
+    outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        outcome.set_result((await ws.close(), ws.close_code, type(ws.exception())))
+
+    client = await connect(await serve_ws(talk, timeout=0.05))
+    await shake(client)
+    await client.read_until_closed()
+    assert await asyncio.wait_for(outcome, 5) == (True, 1006, TimeoutError)
+
+
+async def test_a_cancelled_close_ends_all_the_same(serve_ws: Any, connect: Connect) -> None:
+    log: list[Any] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        task = asyncio.create_task(ws.close())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        log.append((await ws.receive()).type)
+
+    client = await connect(await serve_ws(talk))
+    await shake(client)
+    assert await client.reader.readexactly(4) == b"\x88\x02\x03\xe8"
+    await client.send(CLOSE_1000)
+    assert await client.read_until_closed() == b""
+    assert log == [WSMsgType.CLOSING]
+
+
+async def test_a_server_that_leaves_the_connection_open_has_its_time() -> None:
+    answer = (
+        "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
+        "\x88\x02\x03\xe8"
+    )
+    lost = asyncio.Event()
+    async with serve_raw(answer) as port:
+        ws = await open_websocket(port, timeout=ClientWSTimeout(ws_close=0.05), on_lost=lost.set)
+        assert (await ws.receive(5)).data == 1000
+        await asyncio.wait_for(lost.wait(), 5)
+        await ws.close()
+
+
+async def test_what_breaks_the_protocol_is_told_to_both_sides(serve_ws: Any, connect: Connect) -> None:
+    log = Log()
+    client = await connect(await serve_ws(log))
+    await shake(client)
+    await client.send(make_frame(TEXT, b"fine") + b"\xff\x80")
+    data = await client.read_until_closed()
+    assert data[0] == CLOSE
+    assert data[2:4] == (1002).to_bytes(2, "big")
+    assert b"opcode is 0xf" in data
+    await log.ended.wait()
+    assert log.types == [WSMsgType.TEXT, WSMsgType.ERROR, WSMsgType.CLOSED]
+    assert isinstance(log.ws.exception(), WebSocketError)
+    assert log.ws.close_code == 1002
+
+
+async def test_messages_before_an_error_can_be_answered(serve_ws: Any, connect: Connect) -> None:
+    client = await connect(await serve_ws(echo))
+    await shake(client)
+    await client.send(make_frame(TEXT, b"fine") + b"\xff\x80")
+    data = await client.read_until_closed()
+    assert data.startswith(make_frame(TEXT, b"fine", mask=None) + b"\x88")
+
+
+async def test_an_error_behind_a_handler_that_takes_nothing_ends_in_time(serve_ws: Any, connect: Connect) -> None:
+    done = asyncio.Event()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await done.wait()
+
+    client = await connect(await serve_ws(talk, timeout=0.05))
+    await shake(client)
+    await client.send(make_frame(TEXT, b"waits") + b"\xff\x80")
+    assert (await client.read_until_closed())[2:4] == (1002).to_bytes(2, "big")
+    done.set()
+
+
+async def test_a_close_frame_reaches_a_peer_that_still_sends(serve_ws: Any, connect: Connect) -> None:
+    """Closing with unread bytes would reset the connection and could destroy it."""
+    client = await connect(await serve_ws(echo, max_msg_size=1000))
+    await shake(client)
+    await client.send(make_frame(0x82, bytes(4_000_000)))
+    assert (await client.read_until_closed())[2:4] == (1009).to_bytes(2, "big")
+
+
+async def test_a_handler_that_fails_is_logged_and_the_connection_ends(
+    serve_ws: Any, opened: Open, expect_error_log: list[Any]
+) -> None:
+    async def talk(ws: web.WebSocketResponse) -> None:
+        raise LookupError("in the talk")
+
+    ws = await opened(await serve_ws(talk))
+    assert (await ws.receive(5)).type in (WSMsgType.CLOSED, WSMsgType.CLOSE)
+    assert [record.exc_info[0] for record in expect_error_log] == [LookupError]
+
+
+# Heartbeat.
+
+
+async def test_a_silent_peer_is_pinged_and_one_that_answers_lives(serve_ws: Any, opened: Open) -> None:
+    log = Log()
+    ws = await opened(await serve_ws(log, heartbeat=0.02), autoping=False)
+    for _ in range(4):
+        message = await ws.receive(5)
+        assert message.type is WSMsgType.PING
+        await ws.pong(message.data)
+    await ws.close()
+    assert log.types == [WSMsgType.CLOSE]
+
+
+async def test_a_dead_peer_is_found_and_dropped(serve_ws: Any, connect: Connect) -> None:
+    log = Log()
+    client = await connect(await serve_ws(log, heartbeat=0.03))
+    await shake(client)
+    assert await client.read_until_closed() == b"\x89\x00"
+    await log.ended.wait()
+    assert log.types == [WSMsgType.ERROR, WSMsgType.CLOSED]
+    assert isinstance(log.ws.exception(), TimeoutError)
+    assert log.ws.close_code == 1006
+
+
+async def test_who_speaks_is_not_pinged(serve_ws: Any, connect: Connect) -> None:
+    client = await connect(await serve_ws(Log(), heartbeat=0.3))
+    await shake(client)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 0.6
+    while loop.time() < end:
+        await client.send(make_frame(TEXT, b"a")[:3])
+        await asyncio.sleep(0.01)
+        await client.send(make_frame(TEXT, b"a")[3:])
+    assert await client.read_until_quiet(0.01) == b""
+
+
+async def test_a_handler_that_is_behind_does_not_make_its_peer_dead(serve_ws: Any, connect: Connect) -> None:
+    go_on = asyncio.Event()
+    seen: list[int] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await go_on.wait()
+        seen.extend([len(message.data) async for message in ws])
+
+    client = await connect(await serve_ws(talk, heartbeat=0.05))
+    await shake(client)
+    await client.send(make_frame(0x82, bytes(300_000)) * 4)
+    await asyncio.sleep(0.3)
+    go_on.set()
+    await client.send(CLOSE_1000)
+    assert (await client.read_until_closed()).endswith(b"\x88\x02\x03\xe8")
+    assert seen == [300_000] * 4
+
+
+async def test_a_heartbeat_has_one_timer_whatever_is_received(serve_ws: Any, opened: Open) -> None:
+    ws = await opened(await serve_ws(echo, heartbeat=60), heartbeat=60)
+    loop = asyncio.get_running_loop()
+    made: list[Any] = []
+    originals = {name: getattr(loop, name) for name in ("call_later", "call_at")}
+    try:
+        for name, original in originals.items():
+            setattr(
+                loop, name, lambda *args, original=original, **kwargs: made.append(args) or original(*args, **kwargs)
+            )
+    except AttributeError:  # uvloop's loop takes no attributes
+        originals = {}
+    for _ in range(100):
+        await ws.send_str("a")
+        await ws.receive()
+    for name in originals:
+        delattr(loop, name)
+    assert made == []
+
+
+# A server that stops.
+
+
+async def test_a_server_that_stops_closes_by_1001_and_its_handlers_end(serve_ws: Any, opened: Open) -> None:
+    logs = [Log(), Log(), Log()]
+    waiting = iter(logs)
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await next(waiting)(ws)
+
+    served = await serve_ws(talk, shutdown_timeout=30)
+    sockets = [await opened(served) for _ in logs]
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    stopping = asyncio.create_task(served.stop())
+    for ws in sockets:
+        assert await ws.receive(5) == (WSMsgType.CLOSE, 1001, "the server is stopping")
+    await stopping
+    assert loop.time() - started < 10
+    assert [log.types for log in logs] == [[WSMsgType.CLOSING]] * 3
+
+
+async def test_a_handler_that_sends_ends_when_the_server_stops(serve: Serve, opened: Open) -> None:
+    ended = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        try:
+            while True:
+                await ws.send_str("tick")
+                await asyncio.sleep(0.005)
+        except ConnectionResetError:
+            ended.set()
+        return ws
+
+    served = await serve(web.Application(handler=handle), shutdown_timeout=30)
+    ws = await opened(served)
+    assert (await ws.receive(5)).data == "tick"
+    stopping = asyncio.create_task(served.stop())
+    async for _ in ws:
+        pass
+    assert ws.close_code == 1001
+    await asyncio.wait_for(ended.wait(), 5)
+    await stopping
+
+
+async def test_a_bare_handler_is_cancelled_when_its_server_stops(serve: Serve, opened: Open) -> None:
+    outcome: list[str] = []
+
+    async def handle(request: Any) -> web.StreamResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        try:
+            await ws.receive()
+        except asyncio.CancelledError:
+            outcome.append("cancelled")
+            raise
+        return ws
+
+    served = await serve(handle, shutdown_timeout=0.05)
+    ws = await opened(served)
+    await served.stop()
+    assert (await ws.receive(5)).type is WSMsgType.CLOSED
+    assert outcome == ["cancelled"]
+
+
+async def test_over_tls_it_is_the_same(serve_ws: Any, connect: Connect, tls: Tls) -> None:
+    served = await serve_ws(echo, ssl_context=tls.server, max_msg_size=1000)
+    for frame, end in ((CLOSE_1000, b"\x03\xe8"), (make_frame(0x82, bytes(100_000)), b"\x03\xf1")):
+        client = await connect(served, ssl=tls.client, server_hostname="localhost")
+        await shake(client)
+        await client.send(make_frame(TEXT, b"a"))
+        assert await client.reader.readexactly(3) == make_frame(TEXT, b"a", mask=None)
+        await client.send(frame)
+        head = await client.reader.readexactly(4)
+        assert (head[0], head[2:]) == (CLOSE, end)
+        client.abort()
