@@ -39,6 +39,8 @@ CONNECTIONS: Final = 64
 IDLE_CONNECTIONS: Final = 10_000
 #: Fields of a form.
 FIELDS: Final = 20
+#: As long as those of browsers.
+BOUNDARY: Final = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,8 @@ def _make_urlencoded() -> bytes:
 
 
 def _make_multipart() -> bytes:
-    head = '--bound\r\nContent-Disposition: form-data; name="field{0}"\r\n\r\nvalue {0}\r\n'
-    return ("".join(head.format(number) for number in range(FIELDS)) + "--bound--\r\n").encode()
+    part = '--{0}\r\nContent-Disposition: form-data; name="field{1}"\r\n\r\nvalue {1}\r\n'
+    return ("".join(part.format(BOUNDARY, number) for number in range(FIELDS)) + f"--{BOUNDARY}--\r\n").encode()
 
 
 LOADS: Final = (
@@ -218,7 +220,7 @@ LOADS: Final = (
         "/form",
         _is(str(FIELDS)),
         "files",
-        {"Content-Type": "multipart/form-data; boundary=bound"},
+        {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
         form=_make_multipart(),
     ),
 )

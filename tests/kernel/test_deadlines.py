@@ -61,6 +61,7 @@ async def measure_end(client: RawClient) -> tuple[float, bytes]:
 
 
 async def test_a_silent_connection_is_closed_without_a_word(start: Start, connect: Connect) -> None:
+    """a-081."""
     client = await connect(await start(hello, head_seconds=1))
     seconds, data = await measure_end(client)
     assert data == b""
@@ -151,6 +152,7 @@ async def test_a_body_that_stops_is_refused(start: Start, connect: Connect) -> N
 
 
 async def test_a_body_that_trickles_in_is_refused(start_server: Start, connect: Connect) -> None:
+    """a-083."""
     client = await connect(await start_server(read_body, body_grace_seconds=1, body_bytes_per_second=1000))
 
     async def trickle() -> None:
@@ -333,6 +335,7 @@ async def test_an_upgraded_connection_has_no_deadline_but_for_writing(start_serv
 
 
 async def test_a_thousand_trickling_connections_are_gone_and_others_served_meanwhile(serve: Serve) -> None:
+    """a-082; CVE-2007-6750."""
     served = await serve(hello, deadlines=Deadlines(head_seconds=2))
     peers: list[asyncio.StreamWriter] = []
 

@@ -239,6 +239,7 @@ async def test_a_handler_that_fails_in_a_burst_costs_the_others_nothing(
 async def test_reading_pauses_while_ten_thousand_requests_wait_for_a_slow_handler(
     serve: Serve, connect: Connect
 ) -> None:
+    """a-085; CVE-2026-54273."""
     go_on = asyncio.Event()
     seen = 0
 

@@ -180,7 +180,7 @@ def measure(data: bytes, step: int) -> float:
 
 @pytest.mark.parametrize("step", [64, 1 << 30])
 @pytest.mark.parametrize("name", ATTACKS)
-def test_time_grows_with_the_size_and_no_faster(name: str, step: int) -> None:
+def test_case_a_062_advisory_cve_2023_46136_time_grows_with_the_size_and_no_faster(name: str, step: int) -> None:
     size = 100_000 if step == 64 else 400_000
     small, large = (measure(ATTACKS[name](count), step) for count in (size, size * 8))
     # Quadratic would be 64 times.

@@ -180,7 +180,10 @@ class MultipartParser:
 
     def _read_data(self) -> Event | None:
         buffer, start = self._buffer, self._position + self._skip
-        position = buffer.find(self._delimiter, self._position)
+        # To look for one byte takes a fraction of the time, and often there is none.
+        position = buffer.find(b"\r", self._position)
+        if position >= 0:
+            position = buffer.find(self._delimiter, position)
         if position >= 0:
             self._position = position + len(self._delimiter)
             self._step = MultipartParser._end_part
