@@ -17,7 +17,7 @@ POOL = web.AppKey("pool", object)
 
 
 def list_state(state: Mapping[Any, Any]) -> list[str]:
-    """List the keys that a test has set, beside "name"; plugins that happen to be installed have keys that are no str."""
+    """List the keys that a test has set, beside "name"; those of plugins that happen to be installed are no str."""
     return sorted(key for key in state if isinstance(key, str) and key != "name")
 
 
