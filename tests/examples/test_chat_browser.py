@@ -9,8 +9,8 @@ import pytest
 
 from examples.chat.app import make_app
 from examples.chat.settings import Settings
-from tests import browser
-from tests.browser import Page, keeping_screenshots, open_browser
+from tests import chromium
+from tests.chromium import Page, keeping_screenshots, open_browser
 from tests.conftest import Serve
 
 TEXTS = "[...document.querySelectorAll('#messages p')].map(each => each.textContent)"
@@ -97,7 +97,7 @@ async def test_a_page_that_is_logged_out_elsewhere_goes_to_the_door(serve: Serve
 
 
 async def test_a_failure_keeps_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browser, "SCREENSHOTS", tmp_path / "shots")
+    monkeypatch.setattr(chromium, "SCREENSHOTS", tmp_path / "shots")
     async with open_browser(tmp_path / "profile") as started:
         page = await started.open("data:text/html,<h1>seen</h1>")
         await page.wait_for("document.querySelector('h1')")

@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from tests.browser import Page, keeping_screenshots, open_browser
+from tests.chromium import Page, keeping_screenshots, open_browser
 from tests.conftest import Serve
 
 ROOT: Final = Path(__file__).resolve().parents[2]

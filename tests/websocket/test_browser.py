@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from corelet import web
-from tests.browser import PATIENCE, open_browser
+from tests.chromium import PATIENCE, open_browser
 from tests.conftest import Serve, Served
 from tests.websocket.conftest import echo
 
