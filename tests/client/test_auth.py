@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from corelet_client.auth import BasicAuth, encode_basic_auth, find_netrc_auth, strip_auth_from_url
+from corelet_client.auth import BasicAuth, check_auth, encode_basic_auth, find_netrc_auth, strip_auth_from_url
 
 
 def test_example_of_the_rfc():  # RFC 7617 section 2 and 2.1
@@ -109,6 +109,13 @@ def test_rest_of_an_encoded_url_stays_byte_for_byte():
 def test_from_url_takes_urls_only():
     with pytest.raises(TypeError, match=r"takes a yarl\.URL, not str"):
         BasicAuth.from_url("http://me@x.org/")
+
+
+def test_argument_of_another_type_is_named():
+    assert check_auth("auth", None) is None
+    assert check_auth("auth", BasicAuth("a")) == BasicAuth("a")
+    with pytest.raises(TypeError, match=r"proxy_auth is a BasicAuth, such as BasicAuth\(login, password\), not tuple"):
+        check_auth("proxy_auth", ("a", "b"))
 
 
 # netrc

@@ -66,7 +66,8 @@ def test_cookie_is_for_its_host_or_its_domain(line, getting, not_getting):
 
 
 @pytest.mark.parametrize(
-    "domain", ["y.x.org", "evil.org", "rg", "org", ".org", "x.org.", "1.2.3.4", "é.org", "x..org", "*.org", "x.org:80"]
+    "domain",
+    ["y.x.org", "evil.org", "rg", "org", ".org", "x.org.", "1.2.3.4", "é.org", "x..org", "*.org", "x.org:80", "é..org"],
 )
 def test_domain_that_the_host_is_not_in_is_refused(domain):
     assert len(take("http://x.org/", f"a=1; Domain={domain}")) == 0
@@ -323,6 +324,15 @@ def test_cookies_of_a_response_can_be_given_to_another_jar():
     second = CookieJar()
     second.update_cookies([(morsel.key, morsel) for morsel in first])
     assert sent(second, "https://x.org/p") == sent(first, "https://x.org/p") == 'c=2; a{b}=1; d="x y"'
+
+
+def test_many_urls_are_answered_rightly():
+    jar = take("http://x.org/", "a=1; Path=/even")
+    for number in range(600):
+        path = "/even" if number % 2 == 0 else "/odd"
+        assert sent(jar, f"http://x.org{path}/{number}") == ("a=1" if number % 2 == 0 else "")
+    take("http://x.org/", "a=2; Path=/even", jar=jar)
+    assert sent(jar, "http://x.org/even/598") == "a=2"
 
 
 def test_url_may_be_text():

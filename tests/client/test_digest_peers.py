@@ -88,6 +88,21 @@ async def test_requests_at_once_use_numbers_of_their_own(serve):
         assert await get() == 200
 
 
+async def test_body_that_can_be_read_once_is_signed_unasked(serve):
+    async def pieces():
+        yield b"ab"
+        yield b"c"
+
+    server = DigestServer(qop="auth-int")
+    served = await serve(server)
+    async with ClientSession(middlewares=[DigestAuthMiddleware("me", "secret")]) as session:
+        async with session.get(served.url) as response:
+            assert response.status == 200
+        async with session.post(served.url, data=pieces()) as response:
+            assert (response.status, await response.read(), server.errors) == (200, b"abc", [])
+    assert server.statuses == [401, 200, 200]
+
+
 async def test_file_is_sent_again(serve, tmp_path):
     server = DigestServer(qop="auth-int")
     served = await serve(server)

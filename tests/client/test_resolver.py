@@ -7,7 +7,9 @@ import socket
 import struct
 import sys
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
+import aiodns
 import pytest
 
 from corelet.abc import AbstractResolver
@@ -154,6 +156,22 @@ async def test_silent_name_server_is_an_os_error(async_resolver):
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".test", "a..b"])
 async def test_bad_name_is_an_os_error_of_aiodns_too(async_resolver, host):
+    with pytest.raises(OSError, match="can't be resolved"):
+        await async_resolver.resolve(host, 80)
+
+
+async def test_answer_without_an_address_is_an_os_error(async_resolver, monkeypatch):
+    async def getaddrinfo(*args, **kwargs):
+        return SimpleNamespace(nodes=[])
+
+    await async_resolver.resolve("four.test", 80)
+    monkeypatch.setattr(aiodns.DNSResolver, "getaddrinfo", getaddrinfo)
+    with pytest.raises(OSError, match=r"host 'x\.test' has no address"):
+        await async_resolver.resolve("x.test", 80)
+
+
+@pytest.mark.parametrize("host", ["é" * 300, "a\0b.test"])
+async def test_name_that_aiodns_cannot_ask_for_is_an_os_error(async_resolver, host):
     with pytest.raises(OSError, match="can't be resolved"):
         await async_resolver.resolve(host, 80)
 

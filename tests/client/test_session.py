@@ -139,6 +139,25 @@ async def test_a_request_that_is_not_awaited_can_be_given_up(raw, client) -> Non
     client.get("http://a.test/").close()
 
 
+async def test_a_task_can_be_made_of_a_request(raw, client) -> None:
+    server = await raw(serve_ok)
+    task = asyncio.create_task(client.get(server.url))
+    async with await task as response:
+        assert await response.read() == b"ok"
+    task = asyncio.create_task(client.get(server.url))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_arguments_of_aiohttp_that_are_not_needed_are_taken() -> None:
+    loop = asyncio.get_running_loop()
+    connector = corelet.TCPConnector(loop=loop, enable_cleanup_closed=True, timeout_ceil_threshold=1)
+    async with corelet.ClientSession(connector=connector, loop=loop) as session:
+        assert session.connector is connector
+
+
 # Middlewares.
 
 

@@ -12,11 +12,11 @@ import netrc
 import os
 import sys
 from functools import lru_cache
-from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from yarl import URL
 
+_DEFAULT_NETRC: Final = "~/_netrc" if sys.platform == "win32" else "~/.netrc"
 _LOGGER: Final = logging.getLogger("corelet.client")
 
 
@@ -139,29 +139,20 @@ def find_netrc_auth(host: str) -> BasicAuth | None:
     Raises:
         ValueError: the entry's login holds a colon.
     """
-    path = _find_netrc_path()
+    named = os.environ.get("NETRC")
+    path = named or _DEFAULT_NETRC
     try:
-        changed = os.stat(path).st_mtime_ns
+        changed = os.stat(os.path.expanduser(path)).st_mtime_ns
     except OSError as error:
-        if "NETRC" in os.environ:
-            _log_unreadable(str(path), str(error))
+        if named:
+            _log_unreadable(path, str(error))
         return None
-    entries = _read_netrc(str(path), changed)
+    entries = _read_netrc(os.path.expanduser(path), changed)
     found = entries.authenticators(host) if entries is not None else None
     if found is None:
         return None
     login, account, password = found
     return BasicAuth(login or account or "", password or "", "utf-8")
-
-
-def _find_netrc_path() -> Path:
-    if named := os.environ.get("NETRC"):
-        return Path(named)
-    name = "_netrc" if sys.platform == "win32" else ".netrc"
-    try:
-        return Path.home() / name
-    except RuntimeError:  # this user has no home
-        return Path(name)
 
 
 @lru_cache(maxsize=4)

@@ -79,6 +79,9 @@ class BaseConnector:
         limit: connections that are busy or being opened; 0 for no limit. Who finds none free waits, in order.
         limit_per_host: the same for each host, port and way to it.
         ssl_shutdown_timeout: seconds for TLS's farewell when a connection is closed; none unless given.
+        enable_cleanup_closed: taken and not needed, as the next two: connections are closed for good at once.
+        timeout_ceil_threshold: taken and not needed: no deadline is rounded.
+        loop: taken and not needed: the loop that first uses it counts.
     """
 
     #: Schemes of URLs that it takes, beside those of the subclass.
@@ -92,6 +95,9 @@ class BaseConnector:
         limit: int = LIMIT,
         limit_per_host: int = 0,
         ssl_shutdown_timeout: float | None = None,
+        enable_cleanup_closed: bool = False,
+        timeout_ceil_threshold: float = 5,
+        loop: Any = None,
     ) -> None:
         if force_close and keepalive_timeout not in {_NOT_GIVEN, None}:
             raise ValueError("keepalive_timeout is given, and force_close, which keeps no connection")

@@ -249,17 +249,9 @@ def _has_hash(algorithm: str) -> bool:
 
 
 async def _read_body(request: ClientRequest) -> bytes:
-    """Read the body that will be sent; one that can be read only once is kept as bytes."""
+    """Read the body that will be sent; a payload that can be read only once keeps what was read."""
     body = request.body
-    if not isinstance(body, Payload):
-        return body
-    content = await body.as_bytes()
-    if not request.is_repeatable:
-        media_type = request.headers.get(hdrs.CONTENT_TYPE)
-        await request.update_body(content)
-        if media_type is not None:
-            request.headers[hdrs.CONTENT_TYPE] = media_type
-    return content
+    return await body.as_bytes() if isinstance(body, Payload) else body
 
 
 def _read_domain(text: str, url: URL) -> tuple[str, ...]:

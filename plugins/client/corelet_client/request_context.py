@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from .response import ClientResponse
@@ -20,8 +20,8 @@ class _Closable(Protocol):
 _T = TypeVar("_T", bound=_Closable)
 
 
-class RequestContext(Generic[_T]):
-    """A request on its way: ``await`` gives its response, ``async with`` ends it as well."""
+class RequestContext(Coroutine[Any, Any, _T]):
+    """A request on its way: ``await`` gives its response, ``async with`` ends it as well; a task can be made of it."""
 
     __slots__ = ("_coroutine", "_response")
 
@@ -31,6 +31,14 @@ class RequestContext(Generic[_T]):
 
     def __await__(self) -> Generator[Any, Any, _T]:
         return self._coroutine.__await__()
+
+    def send(self, value: Any) -> Any:
+        """Go on, as coroutines do."""
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Go on with an error, as coroutines do."""
+        return self._coroutine.throw(*error)
 
     def close(self) -> None:
         """Give the request up; it was not awaited."""

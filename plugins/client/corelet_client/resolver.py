@@ -79,7 +79,7 @@ class AsyncResolver(AbstractResolver):
         except DNSError as error:
             code, reason = (*error.args, "")[:2]
             raise OSError(code, f"host {host!r} can't be resolved: {reason}") from error
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # from pycares, for names that no question can hold
             raise _make_bad_name(host, error) from error
         results = [_make_result(host, node.family, node.addr) for node in found.nodes]
         return _check_found(host, [result for result in results if result is not None])
