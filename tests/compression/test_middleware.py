@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -317,6 +318,23 @@ async def test_coding_much_does_not_hold_up_others(serve: Serve, peer: aiohttp.C
         answered += 1
     assert await loading == body
     assert answered > 20
+
+
+async def test_static_files_are_coded_whole_and_ranged_as_they_are(
+    serve: Serve, connect: Connect, tmp_path: Path
+) -> None:
+    for name, content in (("small.txt", TEXT), ("large.txt", TEXT * 500)):
+        (tmp_path / name).write_text(content)
+    app = web.Application(middlewares=[web.compression_middleware()])
+    app.router.add_static("/static", tmp_path)
+    client = await connect(await serve(app))
+    for name, content in (("small.txt", TEXT), ("large.txt", TEXT * 500)):
+        whole = await client.get(f"/static/{name}", fields="Accept-Encoding: gzip\r\n")
+        assert (whole.status, whole.field("content-encoding"), whole.field("accept-ranges")) == (200, "gzip", None)
+        assert gzip.decompress(whole.body) == content.encode()
+        assert (whole.field("etag") or "").startswith('W/"')
+        part = await client.get(f"/static/{name}", fields="Accept-Encoding: gzip\r\nRange: bytes=5-9\r\n")
+        assert (part.status, part.field("content-encoding"), part.text) == (206, None, content[5:10])
 
 
 # Real peers.
