@@ -197,7 +197,7 @@ async def test_errors_that_handlers_raise_are_coded_too(ask: Ask) -> None:
     assert (answer.status, gzip.decompress(answer.body)) == (404, TEXT.encode())
 
 
-async def test_padding_changes_the_length_from_answer_to_answer(ask: Ask) -> None:
+async def test_padding_changes_the_length_from_answer_to_answer_cve_2014_9720(ask: Ask) -> None:
     answers = [await ask(make_text, "br, gzip", max_random_bytes=100) for _ in range(8)]
     assert {answer.field("content-encoding") for answer in answers} == {"gzip"}
     assert {gzip.decompress(answer.body) for answer in answers} == {TEXT.encode()}
