@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,6 +14,7 @@ import httpx
 import pytest
 
 from corelet import web
+from corelet.abc import AbstractDecoder, AbstractEncoder, ContentCoding
 from tests.compression.coded import decode
 from tests.compression.conftest import CODINGS
 from tests.conftest import Connect, Serve
@@ -194,7 +197,7 @@ async def test_errors_that_handlers_raise_are_coded_too(ask: Ask) -> None:
     assert (answer.status, gzip.decompress(answer.body)) == (404, TEXT.encode())
 
 
-async def test_padding_changes_the_length_from_answer_to_answer(ask: Ask) -> None:
+async def test_padding_changes_the_length_from_answer_to_answer_cve_2014_9720(ask: Ask) -> None:
     answers = [await ask(make_text, "br, gzip", max_random_bytes=100) for _ in range(8)]
     assert {answer.field("content-encoding") for answer in answers} == {"gzip"}
     assert {gzip.decompress(answer.body) for answer in answers} == {TEXT.encode()}
@@ -292,31 +295,73 @@ async def test_stream_of_known_length_is_coded_from_the_least_size_on(
     assert (gzip.decompress(answer.body) if coding else answer.body) == b"a" * size
 
 
-async def test_coding_much_does_not_hold_up_others(serve: Serve, peer: aiohttp.ClientSession) -> None:
-    """While megabytes are coded in threads, others are answered: dozens of them, not none."""
-    body = b"".join(b"%d %d\n" % (number, number * 7919 % 104729) for number in range(300_000))
+class WaitingCoding(ContentCoding):
+    """Codes nothing before another request has come: for ever, if the loop codes."""
+
+    name = "waiting"
+
+    def __init__(self) -> None:
+        self.has_begun = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def make_encoder(self, level: int | None = None) -> AbstractEncoder:
+        return WaitingEncoder(self)
+
+    def make_decoder(self, max_bytes: int) -> AbstractDecoder:
+        raise NotImplementedError
+
+
+class WaitingEncoder(AbstractEncoder):
+    def __init__(self, coding: WaitingCoding) -> None:
+        self.coding = coding
+
+    def encode(self, data: bytes) -> bytes:
+        self.coding.has_begun.set()
+        return b"x" if self.coding.may_go_on.wait(20) else b"nobody came"
+
+    def flush(self) -> bytes:
+        return b""
+
+    def finish(self) -> bytes:
+        return b"."
+
+
+@pytest.mark.parametrize("size", [70_000, 3_000_000])
+async def test_coding_much_does_not_hold_up_others(serve: Serve, connect: Connect, size: int) -> None:
+    coding = WaitingCoding()
 
     async def handler(request: web.Request) -> web.Response:
         if request.path == "/small":
             return web.Response(text="small")
-        return web.Response(body=body, content_type="text/plain")
+        response = web.Response(body=bytes(size))
+        response.enable_compression(coding)
+        return response
 
-    app = web.Application(handler=handler, middlewares=[web.compression_middleware(levels={"gzip": 9})])
-    served = await serve(app)
+    served = await serve(web.Application(handler=handler))
+    large, small = await connect(served), await connect(served)
+    large.patience = 30
+    loading = asyncio.ensure_future(large.get("/large"))
+    assert await asyncio.to_thread(coding.has_begun.wait, 20)
+    assert (await small.get("/small")).text == "small"
+    coding.may_go_on.set()
+    assert set((await loading).text) == {"x", "."}
 
-    async def load() -> bytes:
-        async with peer.get(served.url / "large", headers={"Accept-Encoding": "gzip"}) as answer:
-            assert answer.headers["Content-Encoding"] == "gzip"
-            return await answer.read()
 
-    loading = asyncio.ensure_future(load())
-    answered = 0
-    while not loading.done():
-        async with peer.get(served.url / "small") as answer:
-            assert await answer.text() == "small"
-        answered += 1
-    assert await loading == body
-    assert answered > 20
+async def test_static_files_are_coded_whole_and_ranged_as_they_are(
+    serve: Serve, connect: Connect, tmp_path: Path
+) -> None:
+    for name, content in (("small.txt", TEXT), ("large.txt", TEXT * 500)):
+        (tmp_path / name).write_text(content)
+    app = web.Application(middlewares=[web.compression_middleware()])
+    app.router.add_static("/static", tmp_path)
+    client = await connect(await serve(app))
+    for name, content in (("small.txt", TEXT), ("large.txt", TEXT * 500)):
+        whole = await client.get(f"/static/{name}", fields="Accept-Encoding: gzip\r\n")
+        assert (whole.status, whole.field("content-encoding"), whole.field("accept-ranges")) == (200, "gzip", None)
+        assert gzip.decompress(whole.body) == content.encode()
+        assert (whole.field("etag") or "").startswith('W/"')
+        part = await client.get(f"/static/{name}", fields="Accept-Encoding: gzip\r\nRange: bytes=5-9\r\n")
+        assert (part.status, part.field("content-encoding"), part.text) == (206, None, content[5:10])
 
 
 # Real peers.

@@ -244,7 +244,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-async def test_a_097_unused_session_expires_also_in_a_cookie(browse: Browse, clock: Clock) -> None:
+async def test_a_097_unused_session_expires_also_in_a_cookie_cve_2018_1000814(browse: Browse, clock: Clock) -> None:
     browser = await browse("signed", idle_seconds=100, absolute_seconds=None)
     await browser.get("/count")
     token = browser.token

@@ -51,8 +51,9 @@ class SessionAccess:
             if self._settings.storage.is_on_server:
                 await self._load_once()
             else:
-                # A cookie is read without a wait, so that nobody comes between.
-                self.session = await self._load()
+                # Nothing is spared by waiting for another one that reads the same cookie.
+                loaded = await self._load()
+                self.session = loaded if self.session is None else self.session
             self._lock_late_changes()
         assert self.session is not None
         return self.session
@@ -147,6 +148,7 @@ class SessionAccess:
         cookie = self._settings.cookie
         if is_ended and token_before is not None:
             cookie.delete(self.request, response)
+        # A cookie with a Max-Age begins anew with each save, and one that had some has to lose it.
         elif is_kept and self._token and (self._token, session.max_age, None) != (token_before, None, max_age_before):
             cookie.set(self.request, response, self._token, session.max_age)
         else:
