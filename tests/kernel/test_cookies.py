@@ -73,9 +73,9 @@ def test_a_thousand_invalid_names_are_left_out_without_a_word(caplog: pytest.Log
     """a-056."""
     caplog.set_level(logging.DEBUG)
     value = "; ".join(f'b d"{number}=x' for number in range(1000)) + "; a=1"
-    start = time.perf_counter()
+    start = time.process_time()
     assert parse_cookie_header(value) == {"a": "1"}
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.05
     assert not caplog.records
 
 
@@ -87,9 +87,9 @@ def test_cost_grows_with_length_and_no_faster(pattern: str) -> None:
         value = 'a="' + pattern * (length // len(pattern)) + '"'
         times = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             parse_cookie_header(value)
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
         return min(times)
 
     cost = measure(16_384)

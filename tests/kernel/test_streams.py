@@ -560,12 +560,12 @@ async def test_a_million_pieces_are_read_with_one_wake_up_and_one_join() -> None
     """a-086."""
     stream = StreamReader(None)
     reading = await start(stream.read())
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(1_000_000):
         stream.feed_data(b"x")
     stream.feed_eof()
     assert len(await reading) == 1_000_000
-    assert time.perf_counter() - begin < 10
+    assert time.process_time() - begin < 10
 
 
 @pytest.mark.parametrize("way", [StreamReader.readline, StreamReader.readany, lambda stream: stream.read(7)])
@@ -574,14 +574,14 @@ async def test_pieces_that_come_while_a_reader_waits_cost_the_same_each(
 ) -> None:
     async def measure(count: int) -> float:
         stream = StreamReader(None, 2**20)
-        begin = time.perf_counter()
+        begin = time.process_time()
         reading = await start(way(stream))
         for _ in range(count):
             stream.feed_data(b"x")
             await asyncio.sleep(0)
         stream.feed_eof()
         await reading
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
     await measure(1000)
     assert await measure(40_000) < await measure(5_000) * 8 * 4

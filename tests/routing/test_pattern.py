@@ -219,15 +219,15 @@ def test_decoding_a_path_twice_changes_nothing(text):
 
 @pytest.mark.parametrize("repeated", ["{", "\\", "[a-z]", "[^", "{a}"])
 def test_refusing_a_long_pattern_takes_linear_time(repeated):
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ValueError, match="malformed"):
         Pattern("/{x:" + repeated * 100_000)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("repeated", ["a?", "[a-z]", "[^/]", "(?:a|b)", "a{1,2}"])
 def test_judging_a_long_expression_takes_linear_time(repeated):
     variable = Variable("x", re.compile(repeated * 5_000 + "."))
-    started = time.perf_counter()
+    started = time.process_time()
     assert not variable.is_within_segment
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
