@@ -206,9 +206,7 @@ async def test_frames_of_many_senders_never_interleave(serve_ws: Any, opened: Op
 
 
 @pytest.mark.parametrize("compress", [0, 15])
-async def test_frames_keep_their_order_whoever_writes_them_and_when(
-    serve_ws: Any, opened: Open, compress: int
-) -> None:
+async def test_frames_keep_their_order_whoever_writes_them_and_when(serve_ws: Any, opened: Open, compress: int) -> None:
     """Answers in the reading callback, sends of other tasks and of timers, in one turn of the loop and in several."""
     sent: list[str] = []
 
