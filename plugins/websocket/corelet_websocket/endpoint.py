@@ -154,7 +154,7 @@ class WebSocketEndpoint:
         return self
 
     async def __anext__(self) -> WSMessage:
-        # receive() without its frames: they would cost a fifth of a small message.
+        # receive() without its frames, since most messages come this way.
         connection = self._connection
         if connection is None or self._receive_timeout:
             message = await self.receive()
