@@ -92,6 +92,8 @@ def measure_load(server: ServerProcess, load: Load, seconds: float, processor: i
 def _run_wrk(server: ServerProcess, load: Load, seconds: float, processor: int) -> str:
     command = ["taskset", "--cpu-list", str(processor), find_wrk(), "--latency", "--threads", "1"]
     command += ["--connections", str(CONNECTIONS), "--duration", f"{max(1, round(seconds))}s"]
+    # A slow answer is a figure, not a failure.
+    command += ["--timeout", "10s"]
     for name, value in load.headers.items():
         command += ["--header", f"{name}: {value}"]
     with tempfile.TemporaryDirectory() as folder:
