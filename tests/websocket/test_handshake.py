@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from corelet import web
-from corelet_websocket import WebSocketHandshakeError, WSMsgType
+from corelet_websocket import WebSocketClientHandshake, WebSocketHandshakeError, WSMsgType
 from corelet_websocket.handshake import make_accept
 from tests.conftest import Connect, Serve
 from tests.websocket.conftest import Open, echo
@@ -143,7 +143,18 @@ async def test_the_first_subprotocol_that_both_know_is_chosen(
     assert seen == [chosen]
 
 
+@pytest.mark.parametrize("make", [web.WebSocketResponse, WebSocketClientHandshake])
+def test_a_subprotocol_is_a_token_and_stands_there_once(make: Any) -> None:
+    for name in ("", "a b", "a,b", "é", 'a"', "a\r\nX: y"):
+        with pytest.raises(ValueError, match="is no token"):
+            make(protocols=["chat", name])
+    with pytest.raises(ValueError, match="'chat' is given twice"):
+        make(protocols=["chat", "other", "chat"])
+
+
 def test_one_string_is_no_list_of_strings() -> None:
+    with pytest.raises(TypeError, match="protocols is the str 'chat'"):
+        WebSocketClientHandshake(protocols="chat")
     with pytest.raises(TypeError, match="protocols is the str 'chat'"):
         web.WebSocketResponse(protocols="chat")
     with pytest.raises(TypeError, match="origins is the str"):

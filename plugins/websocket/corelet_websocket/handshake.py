@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ _VERSION: Final = "Sec-WebSocket-Version"
 _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _WANTED_VERSION: Final = "13"
 _KEY_BYTES: Final = 16
+#: Source: RFC 9110 section 5.6.2.
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: An entry of ``origins``: pages of the host that is asked, whatever the scheme, since a proxy may end TLS.
 SELF_ORIGIN: Final = "self"
 
@@ -43,6 +46,29 @@ def make_accept(key: str) -> str:
 def _split(values: Iterable[str]) -> list[str]:
     """Split fields that are lists of tokens, all lines of one name together. Source: RFC 9110 section 5.6.1."""
     return [token.strip() for value in values for token in value.split(",") if token.strip()]
+
+
+def read_strings(what: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Take a list of strings that an application gives, and no single one, which would be taken letter by letter."""
+    if isinstance(values, str):
+        raise TypeError(f"{what} is the str {values!r}, expected a list of them: [{values!r}]")
+    return tuple(values)
+
+
+def read_protocols(values: Iterable[str]) -> tuple[str, ...]:
+    """Take the names of subprotocols: tokens, each once. Source: RFC 6455 section 4.1, item 10.
+
+    Raises:
+        TypeError: one str is given where a list is expected.
+        ValueError: a name is no token, or is there twice.
+    """
+    protocols = read_strings("protocols", values)
+    for index, name in enumerate(protocols):
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"subprotocol {name!r} is no token: letters, digits and !#$%&'*+-.^_`|~ are allowed")
+        if name in protocols[:index]:
+            raise ValueError(f"subprotocol {name!r} is given twice")
+    return protocols
 
 
 class ServerHandshake:
@@ -155,6 +181,9 @@ class WebSocketClientHandshake:
         extensions: extensions to offer.
         origin: the value of Origin.
 
+    Raises:
+        ValueError: a subprotocol is no token, or is given twice.
+
     Source: RFC 6455 section 4.1.
     """
 
@@ -165,7 +194,7 @@ class WebSocketClientHandshake:
         extensions: Iterable[WebSocketExtensionFactory] = (),
         origin: str | None = None,
     ) -> None:
-        self.protocols = tuple(protocols)
+        self.protocols = read_protocols(protocols)
         self._factories = tuple(extensions)
         self._key = base64.b64encode(os.urandom(_KEY_BYTES)).decode("ascii")
         #: Fields to send with the request.

@@ -11,7 +11,7 @@ from corelet import web
 from .connection import WebSocketConnection
 from .endpoint import WebSocketEndpoint
 from .extension import WebSocketExtensionFactory
-from .handshake import ServerHandshake
+from .handshake import ServerHandshake, read_protocols, read_strings
 from .limits import CLOSE_SECONDS, MAX_MSG_SIZE, WRITER_LIMIT
 from .message import WSCloseCode
 from .registry import WebSockets, find_websockets
@@ -66,8 +66,8 @@ class WebSocketResponse(WebSocketEndpoint, web.StreamResponse):
         origins: Iterable[str] | None = None,
     ) -> None:
         super().__init__(status=101)
-        self._protocols = _read_strings("protocols", protocols)
-        self._origins = None if origins is None else [each.lower() for each in _read_strings("origins", origins)]
+        self._protocols = read_protocols(protocols)
+        self._origins = None if origins is None else [each.lower() for each in read_strings("origins", origins)]
         self._timeout = timeout
         self._receive_timeout = receive_timeout
         self._autoclose = autoclose
@@ -176,9 +176,3 @@ class WebSocketResponse(WebSocketEndpoint, web.StreamResponse):
             await self.close_handshake(WSCloseCode.OK, b"")
             await connection.wait_lost()
         await super().write_eof()
-
-
-def _read_strings(what: str, values: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(values, str):
-        raise TypeError(f"{what} is the str {values!r}, expected a list of them: [{values!r}]")
-    return tuple(values)
