@@ -69,9 +69,12 @@ test-fast: $(DEV) $(WIRE)
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(RUNNER) -m pytest $(ARGS)
 
-# Tests of the wire itself take both wires in every run, and tests of distributions their own kernel: once is enough.
+# Once is enough: tests of the wire itself take both wires in every run, those of distributions their own kernel, and
+# whether people see the right page, or a session keeps its data, does not depend on the wire.
+ONCE := --ignore-glob='*/test_wire_*' $(addprefix --ignore=tests/,benchmarks distributions examples packaging sessions testing)
+
 test-pure: $(DEV) $(WIRE)
-	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(RUNNER) -m pytest --ignore-glob='*/test_wire_*' --ignore=tests/distributions $(ARGS)
+	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(RUNNER) -m pytest $(ONCE) $(ARGS)
 
 coverage: $(DEV)
 	@$(COVERAGE) combine --quiet

@@ -1,16 +1,19 @@
 """Build the distributions, install them into new virtual environments, and have a request answered there.
 
 Run by ``.ci/run``, not by pytest: it fetches what a build needs. Once with a compiler, where the accelerated wire must
-serve, and once without one, where the plain wire must.
+serve, and once without one, where the plain wire must. And each plugin alone, with what it requires and nothing else:
+it must load, its names must be there, and the names of those that are missing must say so.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -55,6 +58,36 @@ async def main():
 
 
 asyncio.run(main())
+"""
+
+#: Loads what is installed, and nothing else is; arguments are the plugins that must be there.
+ALONE: Final = """
+import importlib
+import sys
+
+import corelet
+from corelet.names import PLUGIN_OF
+from corelet.plugins import records
+
+found = {record.name: record for record in records()}
+assert sorted(found) == sorted(sys.argv[1:]), sorted(found)
+for record in found.values():
+    assert record.is_ready, record
+    for name in record.exports:
+        scope, _, plain = name.rpartition(".")
+        module = importlib.import_module("corelet." + scope) if scope else corelet
+        assert getattr(module, plain) is not None, name
+exported = {name for record in found.values() for name in record.exports}
+for name, plugin in PLUGIN_OF.items():
+    if not name.startswith("web.") or name in exported:
+        continue
+    try:
+        getattr(corelet.web, name.removeprefix("web."))
+    except corelet.MissingPluginError as error:
+        assert "pip install corelet-" + plugin in str(error), error
+    else:
+        raise AssertionError(name)
+print("alone:", *sys.argv[1:])
 """
 
 
@@ -120,6 +153,24 @@ def serve(wheels: list[Path], folder: Path, implementation: str) -> None:
     subprocess.run([python, "-W", "error", "-c", PROGRAM, implementation], cwd=folder, check=True)
 
 
+def find_required(name: str) -> set[str]:
+    """Find the plugins that a plugin requires, with itself."""
+    project = tomllib.loads((ROOT / "plugins" / name / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    direct = {match[1] for each in project["dependencies"] if (match := re.match(r"corelet-(\w+)", each))}
+    return {name}.union(*map(find_required, direct))
+
+
+def load_alone(name: str, wheels: dict[str, Path], folder: Path) -> None:
+    """Install one plugin with what it requires into a new virtual environment, and load it there."""
+    venv.create(folder, symlinks=True)
+    python = str(folder / "bin" / "python")
+    required = sorted(find_required(name))
+    needed = [str(wheels[f"corelet_{each}"]) for each in required]
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", str(wheels["corelet"]), *needed]
+    subprocess.run(pip, check=True)
+    subprocess.run([python, "-W", "error", "-c", ALONE, *required], cwd=folder, check=True)
+
+
 def main() -> None:
     """Build, look, install and serve, with a compiler and without."""
     with tempfile.TemporaryDirectory() as name:
@@ -128,7 +179,11 @@ def main() -> None:
         kernel = build(ROOT, place / "fast", ("sdist", "wheel"))
         check_contents(kernel + plugins)
         plugin_wheels = [path for path in plugins if path.suffix == ".whl"]
-        serve([path for path in kernel if path.suffix == ".whl"] + plugin_wheels, place / "env-fast", "fast")
+        kernel_wheel = next(path for path in kernel if path.suffix == ".whl")
+        serve([kernel_wheel, *plugin_wheels], place / "env-fast", "fast")
+        wheels = {path.name.partition("-")[0]: path for path in [kernel_wheel, *plugin_wheels]}
+        for plugin in PLUGINS:
+            load_alone(plugin.name, wheels, place / f"env-{plugin.name}")
 
         sources = [path for path in kernel + plugins if path.name.endswith(".tar.gz")]
         compiled = [path for path in sources if path.name.startswith(tuple(COMPILED))]
