@@ -2122,7 +2122,11 @@ cdef class ConnectionBase:
             content = service.empty_content
         if self._has_eof and parser._count_buffered() == 0:
             self.keep_alive = False
-        request = self._request = service.request_factory(head, content, self)
+        try:
+            request = self._request = service.request_factory(head, content, self)
+        except Exception as exc:
+            self._end_without_request(exc)
+            return 0
         if service.request_started is not None:
             service.request_started(request)
         try:

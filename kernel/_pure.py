@@ -1502,7 +1502,11 @@ class ConnectionBase(ABC):
             content = service.empty_content
         if self._has_eof and not parser.buffered:
             self.keep_alive = False
-        request = self._request = service.request_factory(head, content, self)
+        try:
+            request = self._request = service.request_factory(head, content, self)
+        except Exception as exc:  # noqa: BLE001  # a factory of somebody's own may raise anything
+            self._end_without_request(exc)
+            return
         if service.request_started is not None:
             service.request_started(request)
         try:
@@ -1553,6 +1557,9 @@ class ConnectionBase(ABC):
 
     @abstractmethod
     def _start_content(self, parser: RequestParser, head: RequestHead) -> Any: ...
+
+    @abstractmethod
+    def _end_without_request(self, exc: Exception) -> None: ...
 
     @abstractmethod
     def _answer(self, request: Any, handler: Any, access_logger: Any) -> Coroutine[Any, Any, None]: ...

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from .abc import AbstractAccessLogger
+from .fields import MONTHS
 
 DEFAULT_FORMAT: Final = '%a %t "%r" %s %b "%{Referer}i" "%{User-Agent}i"'
 
@@ -25,7 +26,6 @@ Getter = Callable[[Any, Any, float], str]
 _CODE = re.compile(
     r"%(?:(?P<percent>%)|\{(?P<field>[\w!#$&'*+.^`|~-]+)\}(?P<side>[io])|(?P<code>Tf|[atPrsbTD])|(?:\{[^}]*\})?.?)"
 )
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def escape(value: str) -> str:
@@ -158,7 +158,7 @@ def _find_getter(match: re.Match[str], log_format: str) -> tuple[str, str, Gette
 def _format_local_time(second: int) -> str:
     # Month names by hand: strftime's follow the locale.
     local = time.localtime(second)
-    return time.strftime(f"[%d/{_MONTHS[local.tm_mon - 1]}/%Y:%H:%M:%S %z]", local)
+    return time.strftime(f"[%d/{MONTHS[local.tm_mon - 1]}/%Y:%H:%M:%S %z]", local)
 
 
 def _format_utc_time(seconds_ago: float) -> str:

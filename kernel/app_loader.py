@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import importlib
 import inspect
 import os
 import pkgutil
 import sys
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
 from .app import Application
 from .errors import CoreletError
+from .names import suggest
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -46,7 +46,7 @@ def load_app(place: str) -> Application | Awaitable[Application]:
     folder = os.getcwd()
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    found = _find(_import(module_name), name, place)
+    found = _find(_import(module_name), name)
     if callable(found) and not isinstance(found, Application):
         found = _call(found, place)
     if inspect.isawaitable(found):
@@ -80,7 +80,7 @@ def _import(name: str) -> ModuleType:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         parent, _, missing = error.name.rpartition(".")
-        raise AppLoadError(f"there is no module {error.name}{_suggest(missing, _list_modules(parent))}") from error
+        raise AppLoadError(f"there is no module {error.name}{suggest(missing, _list_modules(parent))}") from error
 
 
 def _list_modules(parent: str) -> list[str]:
@@ -89,15 +89,17 @@ def _list_modules(parent: str) -> list[str]:
     return [module.name for module in pkgutil.iter_modules(folders)]
 
 
-def _find(module: ModuleType, name: str, place: str) -> Any:
+def _find(module: ModuleType, name: str) -> Any:
     found: Any = module
-    for part in name.split("."):
+    owner = f"module {module.__name__}"
+    parts = name.split(".")
+    for number, part in enumerate(parts, 1):
         try:
             found = getattr(found, part)
         except AttributeError:
-            owner = f"module {module.__name__}" if found is module else place.rpartition(".")[0]
-            near = _suggest(part, dir(found)) or _list_apps(module)
+            near = suggest(part, dir(found)) or _list_apps(module)
             raise AppLoadError(f"{owner} has no attribute {part}{near}") from None
+        owner = f"{module.__name__}:{'.'.join(parts[:number])}"
     return found
 
 
@@ -126,8 +128,3 @@ def _check(found: object, place: str) -> Application:
     if isinstance(found, Application):
         return found
     raise AppLoadError(f"{place} gives {found!r}, expected {_EXPECTED}")
-
-
-def _suggest(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""

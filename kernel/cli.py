@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from .access_logger import DEFAULT_FORMAT
+from .access_logger import DEFAULT_FORMAT, AccessLogger
 from .app_loader import AppLoadError, load_app, load_app_now
 from .errors import CoreletError, ListenError, MissingPluginError, PluginConflictError, PluginLoadError
 from .limits import SHUTDOWN_SECONDS
@@ -232,11 +232,13 @@ def _add_run(commands: CommandRegistry) -> None:
         "--loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="default auto: uvloop if installed"
     )
     others.add_argument("--no-access-log", action="store_true", help="write no line for each answer")
-    others.add_argument("--access-log-format", metavar="FORMAT", default=DEFAULT_FORMAT, help="what its lines say")
+    others.add_argument(
+        "--access-log-format", metavar="FORMAT", type=_parse_format, default=DEFAULT_FORMAT, help="what its lines say"
+    )
     others.add_argument(
         "--shutdown-timeout",
         metavar="SECONDS",
-        type=float,
+        type=_parse_seconds,
         help=f"for answers in progress; default {SHUTDOWN_SECONDS:g}, with --reload {_RELOAD_SHUTDOWN_SECONDS:g}",
     )
 
@@ -291,6 +293,24 @@ def _parse_port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 65535")
     return int(text)
+
+
+def _parse_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not seconds >= 0:  # nor what is no number
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
+
+
+def _parse_format(text: str) -> str:
+    try:
+        AccessLogger(access_logger, text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def choose_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:

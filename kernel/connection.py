@@ -572,6 +572,11 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         self._refuse(self._error)
         return None
 
+    def _end_without_request(self, exc: Exception) -> None:
+        """End where ``request_factory`` has failed; what was answered before is still sent."""
+        self._service.logger.error("Error making a request", exc_info=exc)
+        self._close()
+
     def _ask_to_stop(self, exc: BaseException) -> None:
         """Hand on to the loop by what a handler asks to stop.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import MissingPluginError, PluginConflictError, PluginLoadError, missing_plugin
-from .names import BLOCK_VARIABLE, KERNEL_NAMES, PLUGIN_OF, show_name
+from .names import BLOCK_VARIABLE, KERNEL_NAMES, PLUGIN_OF, show_name, suggest
 
 if TYPE_CHECKING:
     from .distribution import Export
@@ -114,8 +114,5 @@ def _load(export: Export) -> Any:
 
 
 def _describe_unknown(scope: str, name: str, known: list[str]) -> str:
-    from difflib import get_close_matches
-
     module = f"{_PACKAGE}.{scope}" if scope else _PACKAGE
-    hint = "".join(f"; did you mean {near}?" for near in get_close_matches(name, known, n=1))
-    return f"module {module!r} has no attribute {name!r}{hint}"
+    return f"module {module!r} has no attribute {name!r}{suggest(name, known)}"

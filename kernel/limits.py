@@ -32,7 +32,8 @@ class Deadlines:
     """Bound every wait of a server connection, in seconds; each ends within 1 second of its time.
 
     Args:
-        head_seconds: from the connection's start, or the first byte of a later head, to its blank line.
+        head_seconds: from the connection's start, or the first byte of a later head, to its blank line; a TLS
+            handshake has as long before it, 60 at most.
             30 as gunicorn's and Apache's (RequestReadTimeout 20 to 40).
         keepalive_seconds: from an answer to the first byte of the next request. 75 is nginx's.
         body_bytes_per_second: the least rate of a body, once ``body_grace_seconds`` have gone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 #: The environment variable that keeps plugins out: names of entry points or distributions, with commas between.
@@ -133,6 +134,13 @@ def find_kernel_module(name: str) -> str:
     """Find the kernel's module that has a public name, like ``web.Application``; "" where the kernel has none."""
     scope, _, plain = name.rpartition(".")
     return KERNEL_NAMES.get(scope, {}).get(plain, "")
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Guess which known name was meant, as the end of a message: ``; did you mean app?``, or nothing."""
+    from difflib import get_close_matches  # here, since only errors need it
+
+    return "".join(f"; did you mean {near}?" for near in get_close_matches(name, known, n=1))
 
 
 def show_name(name: str) -> str:

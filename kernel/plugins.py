@@ -18,7 +18,6 @@ have a :class:`PluginManager` of their own.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -37,7 +36,7 @@ from .distribution import (
 )
 from .errors import PluginConflictError, PluginLoadError
 from .hookspecs import EXCLUSIVE_MARK, PROJECT_NAME
-from .names import BLOCK_VARIABLE
+from .names import BLOCK_VARIABLE, suggest
 from .plugin_record import PluginRecord, PluginState, examine
 
 if TYPE_CHECKING:
@@ -216,7 +215,7 @@ class PluginManager:
     def _suggest_hook(self, name: str) -> str:
         names = [each for each in vars(self.pluggy.hook) if self._find_spec(each) is not None]
         # What all names begin with would make any two of them near.
-        near = _suggest(name.removeprefix(_PREFIX), (each.removeprefix(_PREFIX) for each in names))
+        near = suggest(name.removeprefix(_PREFIX), (each.removeprefix(_PREFIX) for each in names))
         return near.replace("mean ", f"mean {_PREFIX}")
 
     def _tell_apart(self, record: PluginRecord, joining: Iterable[PluginRecord]) -> PluginRecord:
@@ -256,7 +255,7 @@ class PluginManager:
             return f"{implementation.hook} can't be a wrapper: each plugin is asked alone"
         for argument in implementation.arguments:
             if argument not in spec.argnames:
-                hint = _suggest(argument, spec.argnames) or f"; it has {_enumerate(spec.argnames)}"
+                hint = suggest(argument, spec.argnames) or f"; it has {_enumerate(spec.argnames)}"
                 return f"{implementation.hook} has no argument {argument}{hint}"
         return ""
 
@@ -391,7 +390,7 @@ def _record_given(plugin: object) -> PluginRecord:
     found = _load_named(plugin)
     if not found:
         names = [entry_point.name for _, entry_point in read_plugins()]
-        return PluginRecord(plugin).fail(f"no installed plugin has this name{_suggest(plugin, names)}")
+        return PluginRecord(plugin).fail(f"no installed plugin has this name{suggest(plugin, names)}")
     return next((record for record in found if record.state is not PluginState.BLOCKED), found[0])
 
 
@@ -412,7 +411,7 @@ def _record_names(distribution: Distribution) -> PluginRecord:
 
 
 def _record_idle_block(word: str) -> PluginRecord:
-    near = _suggest(word, read_blockable())
+    near = suggest(word, read_blockable())
     return PluginRecord(f"{BLOCK_VARIABLE}={word}").fail(f"no installed plugin or distribution has this name{near}")
 
 
@@ -455,11 +454,6 @@ def _describe_conflict(hook: str, claimants: Sequence[PluginRecord]) -> str:
 
 def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def _suggest(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _enumerate(words: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ import socket
 import stat
 import sys
 from abc import ABC, abstractmethod
+from asyncio.constants import SSL_HANDSHAKE_TIMEOUT
 from typing import TYPE_CHECKING, Any, Final
 
 from yarl import URL
@@ -280,9 +281,14 @@ class BaseSite(ABC):
         self._runner = runner
         self._factory: Callable[[], asyncio.Protocol] = runner.server
         self._ssl_context = ssl_context
-        if ssl_context is not None and runner.server.slots.protocols:
-            offer_protocols(ssl_context, runner.server.slots.protocols)
-            self._factory = runner.server.negotiate
+        self._tls: dict[str, Any] = {}
+        if ssl_context is not None:
+            # No connection is made before its end: it has as long as a head, and never longer than event loops give it.
+            seconds = min(runner.server.deadlines.head_seconds, SSL_HANDSHAKE_TIMEOUT)
+            self._tls = {"ssl": ssl_context, "ssl_handshake_timeout": seconds}
+            if runner.server.slots.protocols:
+                offer_protocols(ssl_context, runner.server.slots.protocols)
+                self._factory = runner.server.negotiate
         self._backlog = backlog
         self._listeners: list[tuple[socket.socket, asyncio.Server]] = []
         self._addresses: list[Any] = []
@@ -328,7 +334,7 @@ class BaseSite(ABC):
             if sock.family in _INTERNET:
                 # Connections take it over. asyncio sets it only where the listening socket was made with a protocol.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-            server = await loop.create_server(self._factory, sock=sock, ssl=self._ssl_context, backlog=self._backlog)
+            server = await loop.create_server(self._factory, sock=sock, backlog=self._backlog, **self._tls)
             self._listeners.append((sock, server))
             self._addresses.append(sock.getsockname())
 
@@ -356,10 +362,7 @@ class BaseSite(ABC):
     async def _hand_over(self, accepted: list[socket.socket]) -> None:
         """Give the server the last connections; peers slow with their TLS handshake are not waited for."""
         loop = asyncio.get_running_loop()
-        tasks = [
-            loop.create_task(loop.connect_accepted_socket(self._factory, sock, ssl=self._ssl_context))
-            for sock in accepted
-        ]
+        tasks = [loop.create_task(loop.connect_accepted_socket(self._factory, sock, **self._tls)) for sock in accepted]
         if self._ssl_context is not None:
             # The server doesn't know yet of those in their handshake, and would stop without them.
             await asyncio.sleep(_HANDSHAKE_SECONDS)

@@ -90,6 +90,8 @@ async def test_what_a_coroutine_makes_is_made_in_the_loop_that_serves_it(folder:
         ("shopping:qqqq", "module shopping has no attribute qqqq; it has the application app"),
         ("acme:qqqq", "module acme has no attribute qqqq"),
         ("shopping:Shops.frnt", "shopping:Shops has no attribute frnt; did you mean front?"),
+        ("shopping:Shops.frnt.app", "shopping:Shops has no attribute frnt; did you mean front?"),
+        ("shopping:Shps.front", "module shopping has no attribute Shps; did you mean Shops?"),
         (
             "shopping:make_with",
             f"shopping:make_with takes arguments, (name): {CALLED} (missing a required argument: 'name')",

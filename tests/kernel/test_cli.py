@@ -505,6 +505,22 @@ def test_a_port_that_is_none_is_a_mistake(capsys: pytest.CaptureFixture[str]) ->
         assert f"argument --port: {port!r} is no number from 0 to 65535" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        *(("--shutdown-timeout", value, f"{value!r} is no number of seconds") for value in ("soon", "-1", "nan")),
+        ("--access-log-format", "%a %z", "unknown code '%z' in access log format '%a %z', known: %% "),
+    ],
+)
+def test_a_value_that_can_not_be_used_is_a_mistake_of_the_command_line(
+    capsys: pytest.CaptureFixture[str], option: str, value: str, message: str
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["run", "shopping:app", f"{option}={value}"])
+    assert exit_.value.code == 2
+    assert f"corelet run: error: argument {option}: {message}" in capsys.readouterr().err
+
+
 def test_an_error_of_the_application_shows_its_traceback(shell: Shell) -> None:
     (shell.folder / "torn.py").write_text("def make(): return nothing")
     done = shell.run("run", "torn:make")

@@ -16,7 +16,7 @@ import pytest
 from corelet.app import Application
 from corelet.limits import Deadlines
 from corelet.response import Response, StreamResponse
-from tests.conftest import Connect, Serve, Served
+from tests.conftest import Connect, Serve, Served, Tls
 from tests.raw_client import RawClient
 
 MIB = 2**20
@@ -63,6 +63,13 @@ async def measure_end(client: RawClient) -> tuple[float, bytes]:
 async def test_a_silent_connection_is_closed_without_a_word(start: Start, connect: Connect) -> None:
     """a-081."""
     client = await connect(await start(hello, head_seconds=1))
+    seconds, data = await measure_end(client)
+    assert data == b""
+    assert 0.4 < seconds < 2.5
+
+
+async def test_a_tls_handshake_has_as_long_as_a_head(serve: Serve, connect: Connect, tls: Tls) -> None:
+    client = await connect(await serve(hello, ssl_context=tls.server, deadlines=Deadlines(head_seconds=1)))
     seconds, data = await measure_end(client)
     assert data == b""
     assert 0.4 < seconds < 2.5

@@ -63,6 +63,28 @@ async def test_requests_may_be_of_a_class_of_ones_own(serve: Serve, connect: Con
     assert (await client.get(fields="X-User: me\r\n")).text == "me"
 
 
+@pytest.mark.parametrize("good", [0, 2])
+async def test_a_request_that_can_not_be_made_ends_the_connection_after_the_answers_before(
+    serve: Serve, connect: Connect, expect_error_log: list[logging.LogRecord], good: int
+) -> None:
+    class OwnRequest(BaseRequest):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            if self.path == "/bad":
+                raise LookupError("no user")
+
+    async def handler(request: Any) -> Response:
+        await asyncio.sleep(0)
+        return Response(text=request.path)
+
+    served = await serve(handler, request_factory=OwnRequest)
+    client = await connect(served)
+    await client.send("".join(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n" for path in ["/good"] * good + ["/bad"] * 2))
+    assert [answer.text for answer in await client.read_answers(good)] == ["/good"] * good
+    assert await client.read_until_closed() == b""
+    assert [record.getMessage() for record in expect_error_log] == ["Error making a request"]
+
+
 async def test_an_application_gets_requests_that_know_it(serve: Serve, connect: Connect) -> None:
     async def handler(request: Any) -> Response:
         assert isinstance(request, Request)

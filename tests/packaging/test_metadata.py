@@ -105,6 +105,11 @@ def test_the_documented_floors_are_the_enforced_ones() -> None:
     assert documented == enforced
 
 
+def test_a_plugin_stands_among_the_rooms(plugin: str) -> None:
+    rooms = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert f"| `plugins/{plugin}/` | the distribution `corelet-{plugin}` |" in rooms
+
+
 def test_every_kernel_module_stands_on_a_floor() -> None:
     contract = read_pyproject(ROOT)["tool"]["importlinter"]["contracts"][0]
     assert {name for layer in contract["layers"] for name in re.findall(r"\w+", layer)} >= KERNEL_MODULES

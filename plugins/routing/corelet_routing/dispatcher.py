@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -128,6 +128,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         if "%" in path:
             path = decode_path(path)
         segments = path.split("/")
+        methods: Collection[str]
         allowed = _NO_METHODS
         for candidate in (self._tree or self._compile()).find(path, segments):
             if candidate.pattern is None:
@@ -136,44 +137,38 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
                     return None
                 info, methods = found
                 if info is not None:
-                    return self._join(info)
-                allowed = allowed.union(methods)
-                continue
-            values = candidate.match(path, segments)
-            if values is not None:
-                route = candidate.routes.get(request.method) or candidate.routes.get(METH_ANY)
-                if route is not None:
-                    return UrlMappingMatchInfo(values, route, self._apps)
-                allowed = allowed.union(candidate.routes)
+                    self._join(info)
+            else:
+                info, methods = candidate.find(request.method, path, segments, self._apps)
+            if info is not None:
+                return info
+            allowed = allowed.union(methods)
         return self._refuse(request, allowed)
 
     async def resolve(self, request: Any) -> AbstractMatchInfo:
         """Find the match for a request; as :meth:`find`, and waits where a resource has to."""
         path = decode_path(request.match_path)
         segments = path.split("/")
+        methods: Collection[str]
         allowed = _NO_METHODS
         for candidate in (self._tree or self._compile()).find(path, segments):
             if candidate.pattern is None:
                 info, methods = await candidate.resource.resolve(request)
                 if info is not None:
-                    return self._join(info)
-                allowed = allowed.union(methods)
-                continue
-            values = candidate.match(path, segments)
-            if values is not None:
-                route = candidate.routes.get(request.method) or candidate.routes.get(METH_ANY)
-                if route is not None:
-                    return UrlMappingMatchInfo(values, route, self._apps)
-                allowed = allowed.union(candidate.routes)
+                    self._join(info)
+            else:
+                info, methods = candidate.find(request.method, path, segments, self._apps)
+            if info is not None:
+                return info
+            allowed = allowed.union(methods)
         return self._refuse(request, allowed)
 
     def _refuse(self, request: Any, allowed: frozenset[str]) -> UrlMappingMatchInfo:
         return MethodNotAllowedInfo(request.method, allowed, self._apps) if allowed else NotFoundInfo(self._apps)
 
-    def _join(self, info: AbstractMatchInfo) -> AbstractMatchInfo:
+    def _join(self, info: AbstractMatchInfo) -> None:
         for app in self._apps:
             info.add_app(app)
-        return info
 
     def freeze(self) -> None:
         """Take no more routes, and compile the lookup."""
@@ -203,7 +198,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
                 for method, (route, apps) in candidate.resource.certain.get(path, _NOTHING_CERTAIN).items():
                     by_method.setdefault(method, (route, (*self._apps, *apps)))
                 break
-            if candidate.match(path, segments) is None:
+            if candidate.pattern.match(path) is None:
                 continue
             if not candidate.pattern.is_plain:
                 break

@@ -8,16 +8,18 @@ segment, are tried one after the other. A lookup visits a node at most once and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from .method_route import ResourceRoute
+from .match_info import UrlMappingMatchInfo
+from .method_route import METH_ANY, ResourceRoute
 from .pattern import WILD, Ends, Pattern, Segment
 from .resource import AbstractResource
 
 _T = TypeVar("_T")
 
+_NO_MATCH: Final = (None, ())
 _ANY_ENDS: Final = Ends("", "")
 _BY_ORDER: Final = attrgetter("order")
 
@@ -47,12 +49,22 @@ class Candidate:
         self.routes = routes or {}
         self._positions = None if pattern is None else pattern.positions
 
-    def match(self, path: str, segments: Sequence[str]) -> dict[str, str] | None:
-        """Match a path that the tree has found this candidate for, as :meth:`Pattern.match`."""
+    def find(
+        self, method: str, path: str, segments: Sequence[str], apps: tuple[Any, ...]
+    ) -> tuple[UrlMappingMatchInfo | None, Collection[str]]:
+        """Find the match for a path that the tree has found this candidate for, by its pattern.
+
+        Returns:
+            As of :meth:`AbstractResource.find`; the match belongs to ``apps``.
+        """
         if self._positions is None or "%" in path or "{" in path or "}" in path:
-            return None if self.pattern is None else self.pattern.match(path)
-        # Whole segments: the tree has checked all but the three signs above.
-        return {name: segments[place] for name, place in self._positions}
+            values = None if self.pattern is None else self.pattern.match(path)
+            if values is None:
+                return _NO_MATCH
+        else:  # Whole segments: the tree has checked all but the three signs above.
+            values = {name: segments[place] for name, place in self._positions}
+        route = self.routes.get(method) or self.routes.get(METH_ANY)
+        return (None, self.routes) if route is None else (UrlMappingMatchInfo(values, route, apps), ())
 
 
 class _ByEnds(Generic[_T]):
