@@ -23,7 +23,7 @@ from .errors import (
     RedirectClientError,
     TooManyRedirects,
 )
-from .proxy_environment import find_proxy
+from .proxy_environment import PROXY_SCHEMES, find_proxy
 from .redirect import (
     BODY_FIELDS,
     ORIGIN_FIELDS,
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from .tls import SSL
     from .upload_tracker import UploadTracker
 
-_PROXY_SCHEMES: Final = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 #: A redirect's body is read up to this size: another connection would cost more.
 _DROP_BYTES: Final = 65_536
 
@@ -301,8 +300,8 @@ def check_proxy(proxy: str | URL | None) -> tuple[URL | None, BasicAuth | None]:
     if proxy is None:
         return None, None
     url, auth = strip_auth_from_url(URL(proxy))
-    if url.scheme not in _PROXY_SCHEMES or not url.raw_host:
-        raise ValueError(f"proxy is a URL of {', '.join(sorted(_PROXY_SCHEMES))}, not {str(url)!r}")
+    if url.scheme not in PROXY_SCHEMES or not url.raw_host:
+        raise ValueError(f"proxy is a URL of {', '.join(sorted(PROXY_SCHEMES))}, not {str(url)!r}")
     return url, auth
 
 

@@ -458,6 +458,8 @@ class Connection(asyncio.Protocol):
 
 def _make_poll(sock: Any) -> Callable[[int], Any]:
     """Make what tells, without waiting, whether the system has something to read for us."""
+    if sock is None:  # a named pipe
+        return lambda wait: False
     if not hasattr(select, "poll"):  # Windows
         return lambda wait: select.select([sock], [], [], wait)[0]
     poll = select.poll()
