@@ -276,6 +276,18 @@ def digest(tls) -> bytes:
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest()
 
 
+@pytest.mark.parametrize("name", [".test", "a" * 64, "a..test", "a\0.test"])
+async def test_a_name_that_no_certificate_has_is_refused_before_anything_is_opened(raw, tls, tmp_path, name) -> None:
+    path = str(tmp_path / "socket")
+    server, other = await raw(serve_ok, ssl=tls.server), await raw(serve_ok, path=path, ssl=tls.server)
+    for connector in (corelet.TCPConnector(), corelet.UnixConnector(path)):
+        async with corelet.ClientSession(connector=connector) as session:
+            with pytest.raises(corelet.InvalidUrlClientError, match="certificate"):
+                await session.get(server.url, server_hostname=name)
+            assert_at_rest(session)
+    assert server.connections == other.connections == 0
+
+
 async def test_a_fingerprint(raw, tls, digest) -> None:
     server = await raw(serve_ok, ssl=tls.server)
     async with corelet.ClientSession() as session:

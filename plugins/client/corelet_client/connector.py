@@ -29,6 +29,7 @@ from .errors import (
     ClientConnectorError,
     ClientConnectorSSLError,
     ClientProxyConnectionError,
+    InvalidUrlClientError,
     ServerDisconnectedError,
     UnixClientConnectorError,
 )
@@ -220,6 +221,8 @@ class BaseConnector:
             await tracer.send("on_connection_create_start", TraceConnectionCreateStartParams())
         seconds = request.settings.timeout.sock_connect
         sock_connect_end = asyncio.get_running_loop().time() + seconds if seconds else None
+        if request.connection_key.is_ssl:
+            _check_hostname(request)
         async with _Bound(request, connect_end, sock_connect_end):
             connection = await self._open(request)
         if self._is_closed:
@@ -562,6 +565,17 @@ class _ClosingAll:
 def _choose_hostname(key: ConnectionKey) -> str:
     """Choose the name that a certificate must have."""
     return key.server_hostname or key.host.rstrip(".")
+
+
+def _check_hostname(request: ClientRequest) -> None:
+    """Refuse a name that no certificate can have, before there is a socket: the loop would leave it open."""
+    name = _choose_hostname(request.connection_key)
+    try:
+        is_name = "\0" not in name and bool(name.encode("idna"))
+    except UnicodeError:
+        is_name = False
+    if not is_name:
+        raise InvalidUrlClientError(request.url.with_user(None), f"no certificate can have the name {name!r}")
 
 
 def _make_addr_info(address: ResolveResult) -> AddrInfoType:
