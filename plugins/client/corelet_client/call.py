@@ -22,6 +22,7 @@ from .errors import (
     NonHttpUrlClientError,
     RedirectClientError,
     TooManyRedirects,
+    show_url,
 )
 from .proxy_environment import PROXY_SCHEMES, find_proxy
 from .redirect import (
@@ -283,7 +284,9 @@ def check_url(url: URL, schemes: frozenset[str]) -> None:
         InvalidUrlClientError: it has no host, or one that is a number and no address.
     """
     if url.scheme not in schemes:
-        raise NonHttpUrlClientError(f"{url} has none of the schemes {', '.join(sorted(filter(None, schemes)))}")
+        raise NonHttpUrlClientError(
+            f"{show_url(url)} has none of the schemes {', '.join(sorted(filter(None, schemes)))}"
+        )
     host = url.raw_host
     if not host or not url.scheme:
         raise InvalidUrlClientError(url, "it has no host, or no scheme")

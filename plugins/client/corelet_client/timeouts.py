@@ -32,6 +32,11 @@ class ClientTimeout:
     sock_connect: float | None = None
     ceil_threshold: float = 5
 
+    def __post_init__(self) -> None:
+        for name in ("total", "connect", "sock_read", "sock_connect"):
+            if not isinstance(seconds := getattr(self, name), int | float | None):
+                raise TypeError(f"ClientTimeout.{name} is a number of seconds or None, not {seconds!r}")
+
 
 #: aiohttp's: five minutes for all, thirty seconds for a connection.
 DEFAULT_TIMEOUT: Final = ClientTimeout(total=5 * 60, sock_connect=30)
