@@ -25,6 +25,7 @@ from tests.raw_client import RawClient
 
 if TYPE_CHECKING:
     import ssl
+    from pathlib import Path
 
     from corelet.app import Application
     from corelet.runner import BaseRunner
@@ -151,9 +152,18 @@ class Tls:
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     """Give contexts for a server and its clients, by a certificate that signs itself."""
+    return _make_tls(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def other_tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    """Give the same by another certificate, which the first one's clients don't trust."""
+    return _make_tls(tmp_path_factory.mktemp("other_tls"))
+
+
+def _make_tls(folder: Path) -> Tls:
     import ssl
 
-    folder = tmp_path_factory.mktemp("tls")
     certificate, key = str(folder / "certificate.pem"), str(folder / "key.pem")
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]

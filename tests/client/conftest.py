@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -129,6 +130,26 @@ async def serve_ok(peer: Peer) -> None:
     while True:
         _, body = await peer.read_request()
         await peer.answer(body or b"ok")
+
+
+async def tunnel(peer: Peer) -> None:
+    """Open a tunnel to a port of this machine."""
+    head, _ = await peer.read_request()
+    port = int(head.split(b" ")[1].rpartition(b":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+    async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        except (ConnectionError, ssl.SSLError):
+            pass
+        finally:
+            sink.close()
+
+    await asyncio.gather(copy(peer.reader, writer), copy(reader, peer.writer))
 
 
 @pytest.fixture

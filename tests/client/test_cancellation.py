@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from corelet import ClientSession, ClientTimeout, TCPConnector
-from tests.client.conftest import Peer, assert_at_rest, serve_ok
+from corelet import BaseConnector, ClientError, ClientSession, ClientTimeout, TCPConnector, UnixConnector
+from tests.client.conftest import Peer, assert_at_rest, serve_ok, tunnel
 from tests.client.socks_server import SocksServer
 
 #: More turns of the loop than any request here takes.
@@ -143,22 +144,6 @@ async def test_long_body(raw, make):
 @SESSIONS
 async def test_tunnel_through_a_proxy(raw, tls, make):
     server = await raw(serve_ok, ssl=tls.server)
-
-    async def tunnel(peer: Peer) -> None:
-        await peer.reader.readuntil(b"\r\n\r\n")
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.url.port)
-        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
-        back = asyncio.create_task(copy(reader, peer.writer))
-        try:
-            await copy(peer.reader, writer)
-        finally:
-            back.cancel()
-            writer.close()
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
-
     proxy = await raw(tunnel)
     await cancel_at_each_turn(make, lambda session: read(session, "GET", server.url, ssl=tls.client, proxy=proxy.url))
 
@@ -197,3 +182,44 @@ async def test_waiting_for_a_place(raw):
             results = await asyncio.gather(busy, *waiting, return_exceptions=True)
             assert results[0] == results[1] == results[3] == b"ok"
             assert_at_rest(session)
+
+
+async def close_at_each_turn(make_connector: Callable[[], BaseConnector], ask: Ask) -> None:
+    """Close the connector after 0, 1, 2 ... turns of a request until that is done by then; nothing stays open."""
+    for turns in range(MAX_TURNS):
+        async with ClientSession(timeout=ClientTimeout(total=10), connector=make_connector()) as session:
+            task = asyncio.create_task(ask(session))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            is_done = task.done()
+            await session.connector.close()
+            (result,) = await asyncio.gather(task, return_exceptions=True)
+            # Before its first turn the session itself is closed: that is a RuntimeError.
+            assert isinstance(result, ClientError | RuntimeError) or result == b"ok"
+        del session, task
+        gc.collect(0)  # a socket that nobody has closed warns
+        if is_done:
+            break
+    assert is_done
+
+
+async def test_connector_closed_meanwhile(raw):
+    server = await raw(serve_ok)
+    await close_at_each_turn(TCPConnector, lambda session: read(session, "GET", server.url))
+
+
+async def test_connector_closed_meanwhile_over_tls(raw, tls):
+    server = await raw(serve_ok, ssl=tls.server)
+    await close_at_each_turn(lambda: TCPConnector(ssl=tls.client), lambda session: read(session, "GET", server.url))
+
+
+async def test_connector_closed_meanwhile_over_a_unix_socket(raw, tmp_path):
+    path = str(tmp_path / "socket")
+    await raw(serve_ok, path=path)
+    await close_at_each_turn(lambda: UnixConnector(path), lambda session: read(session, "GET", "http://any.test/"))
+
+
+async def test_connector_closed_meanwhile_through_a_tunnel(raw, tls):
+    server, proxy = await raw(serve_ok, ssl=tls.server), await raw(tunnel)
+    ask = lambda session: read(session, "GET", server.url, proxy=proxy.url)  # noqa: E731
+    await close_at_each_turn(lambda: TCPConnector(ssl=tls.client), ask)

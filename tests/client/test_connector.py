@@ -13,7 +13,8 @@ import pytest
 
 import corelet
 from corelet.abc import AbstractResolver
-from tests.client.conftest import Peer, assert_at_rest, serve_ok
+from corelet_client.connection_key import ConnectionKey
+from tests.client.conftest import Peer, assert_at_rest, serve_ok, tunnel
 
 
 async def fetch(session: corelet.ClientSession, url, **kwargs) -> bytes:
@@ -275,6 +276,18 @@ def digest(tls) -> bytes:
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest()
 
 
+@pytest.mark.parametrize("name", [".test", "a" * 64, "a..test", "a\0.test"])
+async def test_a_name_that_no_certificate_has_is_refused_before_anything_is_opened(raw, tls, tmp_path, name) -> None:
+    path = str(tmp_path / "socket")
+    server, other = await raw(serve_ok, ssl=tls.server), await raw(serve_ok, path=path, ssl=tls.server)
+    for connector in (corelet.TCPConnector(), corelet.UnixConnector(path)):
+        async with corelet.ClientSession(connector=connector) as session:
+            with pytest.raises(corelet.InvalidUrlClientError, match="certificate"):
+                await session.get(server.url, server_hostname=name)
+            assert_at_rest(session)
+    assert server.connections == other.connections == 0
+
+
 async def test_a_fingerprint(raw, tls, digest) -> None:
     server = await raw(serve_ok, ssl=tls.server)
     async with corelet.ClientSession() as session:
@@ -338,6 +351,17 @@ async def test_named_pipes_want_windows() -> None:
         assert_at_rest(session)
 
 
+async def test_a_connection_that_is_no_socket_can_be_used_again() -> None:
+    class PipeTransport(asyncio.Transport):
+        def is_closing(self) -> bool:
+            return False
+
+    async with corelet.NamedPipeConnector(r"\\.\pipe\x") as connector:
+        connection = connector.make_connection(ConnectionKey("any.test", 80, False, True))
+        connection.connection_made(PipeTransport())
+        assert connection.is_fit()
+
+
 async def test_a_connector_of_ones_own_must_open_connections() -> None:
     async with corelet.ClientSession(connector=corelet.BaseConnector()) as session:
         with pytest.raises(NotImplementedError, match="TCPConnector"):
@@ -369,3 +393,30 @@ async def test_tls_ends_by_its_farewell_where_time_is_given_for_it(raw, tls) -> 
         assert await fetch(session, server.url) == b"ok"
     await server.wait_for(lambda: server.closed == 1)
     assert ends == [None]
+
+
+async def test_tls_waits_for_the_farewell_as_long_as_it_was_told(raw, tls, tmp_path) -> None:
+    proxy = await raw(tunnel)
+    path = str(tmp_path / "socket")
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.answer()
+        peer.writer.transport.pause_reading()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            peer.writer.transport.abort()
+
+    server = await raw(script, ssl=tls.server)
+    await raw(script, path=path, ssl=tls.server)
+    ways = [
+        (corelet.TCPConnector(ssl_shutdown_timeout=0.05), server.url, None),
+        (corelet.TCPConnector(ssl_shutdown_timeout=0.05), server.url, proxy.url),
+        (corelet.UnixConnector(path, ssl_shutdown_timeout=0.05), "https://localhost/", None),
+    ]
+    for connector, url, way in ways:
+        async with corelet.ClientSession(connector=connector) as session:
+            assert await fetch(session, url, ssl=tls.client, proxy=way) == b"ok"
+            async with asyncio.timeout(10):
+                await session.close()

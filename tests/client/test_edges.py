@@ -7,7 +7,7 @@ import io
 import pytest
 from yarl import URL
 
-from corelet import BasicAuth, ClientSession, InvalidURL, UploadAbortedError
+from corelet import BasicAuth, ClientError, ClientSession, ClientTimeout, InvalidURL, UploadAbortedError
 from tests.client.conftest import Peer, serve_ok
 
 
@@ -129,3 +129,42 @@ async def test_encoded_url_that_is_none_is_an_error_that_can_be_shown(client):
         await client.get(URL("http://127.0.0.1:80x/", encoded=True))
     assert "80x" in str(caught.value)
     assert "80x" in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://me:secret@a.test/",
+        "http://me:secret@0x7f.1/",
+        "http://me:secret@a.test:99999/",
+        URL("ftp://me:secret@b/"),
+    ],
+)
+async def test_error_of_a_url_hides_its_password(client, url):
+    with pytest.raises(ClientError) as caught:
+        await client.get(url)
+    assert "secret" not in str(caught.value) + repr(caught.value)
+
+
+async def test_timeout_that_is_no_number_is_refused():
+    with pytest.raises(TypeError, match=r"ClientTimeout\.sock_read is a number of seconds or None, not '5'"):
+        ClientTimeout(sock_read="5")
+
+
+async def test_middleware_sends_a_request_elsewhere_the_second_time(raw):
+    async def answer_busy(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.answer(b"busy", status="503 Busy")
+
+    async def ask_another(request, send):
+        response = await send(request)
+        await response.read()
+        request.url = other.url
+        request.headers["Host"] = other.url.host_port_subcomponent
+        return await send(request)
+
+    busy, other = await raw(answer_busy), await raw(serve_ok)
+    async with ClientSession(middlewares=[ask_another]) as session, session.get(busy.url) as response:
+        assert await response.read() == b"ok"
+        assert response.url == other.url
+    assert (len(busy.requests), len(other.requests)) == (1, 1)

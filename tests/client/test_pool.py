@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import integers, lists, sampled_from, tuples
 
 import corelet
+from corelet_client.connection_key import ConnectionKey
+from corelet_client.pool import Pool
 from tests.client.conftest import Peer, assert_at_rest, serve_ok
 
 
@@ -187,3 +194,95 @@ async def test_a_place_is_free_again_where_nobody_listens(client) -> None:
     assert (caught.value.host, caught.value.port) == ("127.0.0.1", port)
     assert isinstance(caught.value, OSError)
     assert_at_rest(client)
+
+
+class CountedKey:
+    """A key that counts how often keys were looked up."""
+
+    look_ups = 0
+
+    def __hash__(self) -> int:
+        CountedKey.look_ups += 1
+        return id(self)
+
+
+@pytest.mark.parametrize("limit_per_host", [0, 2])
+async def test_a_place_costs_the_same_however_many_hosts_are_waited_for(limit_per_host: int) -> None:
+    def count(hosts: int) -> int:
+        """Count look-ups in giving a place to each of many hosts, one after the other."""
+        pool = Pool(asyncio.get_running_loop(), limit=10, limit_per_key=limit_per_host, idle_seconds=None)
+        keys = [CountedKey() for _ in range(hosts)]
+        waits = [pool.wait(key) for key in keys if not pool.take_place(key)]
+        for wait in waits:
+            wait.send(None)
+        before = CountedKey.look_ups
+        for key in keys:
+            pool.free_place(key)
+        made = CountedKey.look_ups - before
+        for wait in waits:
+            with pytest.raises(StopIteration):
+                wait.send(None)
+        assert (pool.places, pool.waiting_count) == (0, 0)
+        return made
+
+    assert count(1000) < 5 * count(250)
+
+
+@pytest.mark.parametrize("limit_per_host", [0, 1])
+async def test_who_gives_up_waiting_is_not_kept(limit_per_host: int) -> None:
+    pool = Pool(asyncio.get_running_loop(), limit=1, limit_per_key=limit_per_host, idle_seconds=None)
+    busy = ConnectionKey("busy.test", 80, False, True)
+    assert pool.take_place(busy)
+    gone = []
+    for number in range(1000):
+        wait = pool.wait(ConnectionKey(f"{number}.test", 80, False, True))
+        gone.append(weakref.ref(wait.send(None)))
+        with pytest.raises(asyncio.CancelledError):
+            wait.throw(asyncio.CancelledError())
+    del wait
+    gc.collect()
+    assert sum(ref() is not None for ref in gone) < 100
+    pool.free_place(busy)
+    assert (pool.places, pool.waiting_count) == (0, 0)
+
+
+@given(
+    limit=integers(1, 4),
+    limit_per_host=integers(0, 2),
+    steps=lists(tuples(sampled_from(["ask", "free", "give up"]), integers(0, 9)), max_size=60),
+)
+async def test_a_place_goes_to_whoever_waits_longest_of_those_who_can_have_it(limit, limit_per_host, steps) -> None:
+    pool = Pool(asyncio.get_running_loop(), limit=limit, limit_per_key=limit_per_host, idle_seconds=None)
+    waiting: list[tuple[str, Any, asyncio.Future[None]]] = []
+    holders: list[str] = []
+
+    def has_room(key: str) -> bool:
+        return len(holders) < limit and (not limit_per_host or holders.count(key) < limit_per_host)
+
+    for step, number in steps:
+        if step == "ask":
+            key = "abc"[number % 3]
+            if has_room(key):
+                assert pool.take_place(key)
+                holders.append(key)
+            else:
+                assert not pool.take_place(key)
+                wait = pool.wait(key)
+                waiting.append((key, wait, wait.send(None)))
+        elif step == "free" and holders:
+            pool.free_place(holders.pop(number % len(holders)))
+            next_one = next((one for one in waiting if has_room(one[0])), None)
+            if next_one is not None:
+                waiting.remove(next_one)
+                holders.append(next_one[0])
+                assert next_one[2].done()
+                with pytest.raises(StopIteration):
+                    next_one[1].send(None)
+        elif step == "give up" and waiting:
+            _, wait, _ = waiting.pop(number % len(waiting))
+            with pytest.raises(asyncio.CancelledError):
+                wait.throw(asyncio.CancelledError())
+        assert not any(future.done() for _, _, future in waiting)
+        assert (pool.places, pool.waiting_count) == (len(holders), len(waiting))
+    for _, wait, _ in waiting:
+        wait.close()

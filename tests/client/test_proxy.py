@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 
 import pytest
 
 import corelet
-from tests.client.conftest import Peer, StartRaw, assert_at_rest, serve_ok
+from tests.client.conftest import Peer, StartRaw, assert_at_rest, serve_ok, tunnel
 
 
 async def fetch(session: corelet.ClientSession, url, **kwargs) -> bytes:
@@ -21,26 +22,6 @@ async def forward(peer: Peer) -> None:
     while True:
         head, _ = await peer.read_request()
         await peer.answer(head.split(b" ")[1])
-
-
-async def tunnel(peer: Peer) -> None:
-    """Open a tunnel to a port of this machine."""
-    head, _ = await peer.read_request()
-    port = int(head.split(b" ")[1].rpartition(b":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    await peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-
-    async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65536):
-                sink.write(data)
-                await sink.drain()
-        except (ConnectionError, ssl.SSLError):
-            pass
-        finally:
-            sink.close()
-
-    await asyncio.gather(copy(peer.reader, writer), copy(reader, peer.writer))
 
 
 async def test_a_request_is_forwarded(raw, client) -> None:
@@ -96,6 +77,37 @@ async def test_tls_goes_through_a_tunnel_within_tls(raw, tls) -> None:
         assert_at_rest(session)
 
 
+async def test_the_name_of_the_host_is_not_asked_of_the_proxy(raw, tls) -> None:
+    names: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls.certificate_path, tls.key_path)
+    context.sni_callback = lambda _, name, __: names.append(name)
+    server = await raw(serve_ok, ssl=tls.server)
+    proxy = await raw(tunnel, ssl=context)
+    async with corelet.ClientSession(connector=corelet.TCPConnector(ssl=tls.client)) as session:
+        assert await fetch(session, server.url, proxy=proxy.url, server_hostname="localhost") == b"ok"
+    assert names == [None]
+
+
+async def test_the_name_of_the_host_is_not_asked_of_a_proxy_that_forwards(raw, tls) -> None:
+    proxy = await raw(forward, ssl=tls.server)
+    async with corelet.ClientSession(connector=corelet.TCPConnector(ssl=tls.client)) as session:
+        body = await fetch(session, "http://a.test/", proxy=proxy.url, server_hostname="host.test")
+    assert body == b"http://a.test/"
+
+
+async def test_the_fingerprint_of_the_host_is_not_asked_of_the_proxy(raw, tls, other_tls) -> None:
+    server = await raw(serve_ok, ssl=tls.server)
+    proxy = await raw(tunnel, ssl=other_tls.server)
+    (certificate,) = tls.client.get_ca_certs(binary_form=True)
+    fingerprint = corelet.Fingerprint(hashlib.sha256(certificate).digest())
+    async with corelet.ClientSession(connector=corelet.TCPConnector(ssl=other_tls.client)) as session:
+        assert await fetch(session, server.url, proxy=proxy.url, ssl=fingerprint) == b"ok"
+    async with corelet.ClientSession() as session:
+        with pytest.raises(corelet.ClientConnectorCertificateError):
+            await session.get(server.url, proxy=proxy.url, ssl=fingerprint)
+
+
 async def test_the_certificate_behind_a_tunnel_is_checked(raw, tls) -> None:
     server, proxy = await start_tunnelled(raw, tls)
     async with corelet.ClientSession() as session:
@@ -103,6 +115,17 @@ async def test_the_certificate_behind_a_tunnel_is_checked(raw, tls) -> None:
             await session.get(server.url, proxy=proxy.url)
         with pytest.raises(corelet.ServerFingerprintMismatch):
             await session.get(server.url, proxy=proxy.url, ssl=corelet.Fingerprint(bytes(32)))
+        assert_at_rest(session)
+
+
+async def test_the_certificate_behind_a_tunnel_within_tls_is_checked(raw, tls, other_tls) -> None:
+    server = await raw(serve_ok, ssl=other_tls.server)
+    proxy = await raw(tunnel, ssl=tls.server)
+    # Before Python 3.13 asyncio reports a mistake of its own there.
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    async with corelet.ClientSession(connector=corelet.TCPConnector(ssl=tls.client)) as session:
+        with pytest.raises(corelet.ClientConnectorCertificateError):
+            await session.get(server.url, proxy=proxy.url)
         assert_at_rest(session)
 
 

@@ -90,12 +90,12 @@ async def test_sock_read_is_no_bound_for_an_answer_that_keeps_coming(raw, client
         await peer.read_request()
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
         for _ in range(10):
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.11)
             await peer.send(b"x")
         await peer.wait_closed()
 
     server = await raw(script)
-    async with client.get(server.url, timeout=corelet.ClientTimeout(sock_read=0.25)) as response:
+    async with client.get(server.url, timeout=corelet.ClientTimeout(sock_read=1)) as response:
         assert await response.read() == b"x" * 10
 
 
@@ -110,6 +110,26 @@ async def test_sock_read_does_not_count_while_nobody_reads(raw, client) -> None:
     async with client.get(server.url, timeout=timeout, read_bufsize=1024) as response:
         await asyncio.sleep(0.4)
         assert len(await response.read()) == 4_000_000
+
+
+async def test_sock_read_does_not_count_while_the_body_is_sent(raw, client) -> None:
+    async def body():
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            yield b"x"
+
+    async def script(peer: Peer) -> None:
+        _, received = await peer.read_request()
+        await peer.answer(received)
+        await peer.read_request()
+        await peer.wait_closed()
+
+    server = await raw(script)
+    timeout = corelet.ClientTimeout(sock_read=0.4)
+    async with client.post(server.url, data=body(), timeout=timeout) as response:
+        assert await response.read() == b"xxxxx"
+    with pytest.raises(corelet.SocketTimeoutError, match="sock_read"):
+        await client.post(server.url, data=body(), timeout=timeout)
 
 
 async def test_connect_bounds_the_wait_for_a_place(raw) -> None:

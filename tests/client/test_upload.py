@@ -57,6 +57,21 @@ async def test_an_error_of_the_source_is_told_and_the_connection_is_closed(raw, 
     assert client.connector.pool.connections == []
 
 
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError("of another"), asyncio.CancelledError()], ids=["reset", "cancel"]
+)
+async def test_an_error_of_the_source_that_looks_like_the_connection_s_is_told(raw, client, error) -> None:
+    async def body():
+        yield b"part"
+        raise error
+
+    server = await raw(serve_ok)
+    with pytest.raises(corelet.UploadAbortedError) as caught:
+        await client.post(server.url, data=body(), timeout=3)
+    assert caught.value.__cause__ is error
+    assert client.connector.pool.connections == []
+
+
 async def test_an_early_refusal_is_given_and_the_rest_is_not_sent(raw, client) -> None:
     closed = False
 
@@ -203,3 +218,13 @@ async def test_a_tracker_of_a_request_without_a_body_is_complete(raw, client) ->
         await response.read()
     await tracker.upload_complete
     assert tracker.bytes_written == 0
+
+
+async def test_a_tracker_of_a_request_that_was_refused_is_free(raw, client) -> None:
+    server = await raw(serve_ok)
+    tracker = corelet.UploadTracker()
+    with pytest.raises(TypeError, match="data"):
+        await client.post(server.url, data=object(), upload_tracker=tracker)
+    async with client.post(server.url, data=b"x", upload_tracker=tracker) as response:
+        assert await response.read() == b"x"
+    assert tracker.upload_complete.done()

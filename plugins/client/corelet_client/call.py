@@ -22,8 +22,9 @@ from .errors import (
     NonHttpUrlClientError,
     RedirectClientError,
     TooManyRedirects,
+    show_url,
 )
-from .proxy_environment import find_proxy
+from .proxy_environment import PROXY_SCHEMES, find_proxy
 from .redirect import (
     BODY_FIELDS,
     ORIGIN_FIELDS,
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from .tls import SSL
     from .upload_tracker import UploadTracker
 
-_PROXY_SCHEMES: Final = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 #: A redirect's body is read up to this size: another connection would cost more.
 _DROP_BYTES: Final = 65_536
 
@@ -284,7 +284,9 @@ def check_url(url: URL, schemes: frozenset[str]) -> None:
         InvalidUrlClientError: it has no host, or one that is a number and no address.
     """
     if url.scheme not in schemes:
-        raise NonHttpUrlClientError(f"{url} has none of the schemes {', '.join(sorted(filter(None, schemes)))}")
+        raise NonHttpUrlClientError(
+            f"{show_url(url)} has none of the schemes {', '.join(sorted(filter(None, schemes)))}"
+        )
     host = url.raw_host
     if not host or not url.scheme:
         raise InvalidUrlClientError(url, "it has no host, or no scheme")
@@ -301,8 +303,8 @@ def check_proxy(proxy: str | URL | None) -> tuple[URL | None, BasicAuth | None]:
     if proxy is None:
         return None, None
     url, auth = strip_auth_from_url(URL(proxy))
-    if url.scheme not in _PROXY_SCHEMES or not url.raw_host:
-        raise ValueError(f"proxy is a URL of {', '.join(sorted(_PROXY_SCHEMES))}, not {str(url)!r}")
+    if url.scheme not in PROXY_SCHEMES or not url.raw_host:
+        raise ValueError(f"proxy is a URL of {', '.join(sorted(PROXY_SCHEMES))}, not {str(url)!r}")
     return url, auth
 
 

@@ -202,6 +202,9 @@ class Connection(asyncio.Protocol):
 
     def end_upload(self, exchange: Exchange) -> None:
         """Take note that no more of the request's body will be sent."""
+        if self._exchange is exchange and self._read_seconds is not None:
+            self._last_read = self._loop.time()
+            self._watch(self._next_deadline())
         if self._uploading is not exchange:
             return
         self._uploading = None
@@ -421,9 +424,10 @@ class Connection(asyncio.Protocol):
     # Deadlines.
 
     def _next_deadline(self) -> float:
-        if self._exchange is None:
+        exchange = self._exchange
+        if exchange is None:
             return NEVER if self._uploading is None else self._deadline
-        if self._read_seconds is None or self._is_reading_paused:
+        if self._read_seconds is None or self._is_reading_paused or exchange.upload is not None:
             return self._deadline
         return min(self._deadline, self._last_read + self._read_seconds)
 
@@ -458,6 +462,8 @@ class Connection(asyncio.Protocol):
 
 def _make_poll(sock: Any) -> Callable[[int], Any]:
     """Make what tells, without waiting, whether the system has something to read for us."""
+    if sock is None:  # a named pipe
+        return lambda wait: False
     if not hasattr(select, "poll"):  # Windows
         return lambda wait: select.select([sock], [], [], wait)[0]
     poll = select.poll()

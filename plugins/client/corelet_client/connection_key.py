@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class ConnectionKey(NamedTuple):
     """Where a connection goes and how: requests with equal keys may share connections."""
 
-    #: The host as it is looked up: an address, or a name in ASCII without a dot at its end.
+    #: The host as the URL names it: an address, or a name in ASCII.
     host: str
     port: int | None
     #: Whether TLS is spoken with the host.

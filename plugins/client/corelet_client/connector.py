@@ -29,6 +29,7 @@ from .errors import (
     ClientConnectorError,
     ClientConnectorSSLError,
     ClientProxyConnectionError,
+    InvalidUrlClientError,
     ServerDisconnectedError,
     UnixClientConnectorError,
 )
@@ -220,6 +221,8 @@ class BaseConnector:
             await tracer.send("on_connection_create_start", TraceConnectionCreateStartParams())
         seconds = request.settings.timeout.sock_connect
         sock_connect_end = asyncio.get_running_loop().time() + seconds if seconds else None
+        if request.connection_key.is_ssl:
+            _check_hostname(request)
         async with _Bound(request, connect_end, sock_connect_end):
             connection = await self._open(request)
         if self._is_closed:
@@ -241,10 +244,21 @@ class BaseConnector:
         raise NotImplementedError(f"{type(self).__name__} opens no connections: use TCPConnector or UnixConnector")
 
     def make_connection(self, key: ConnectionKey, limits: Limits = _LIMITS) -> Connection:
-        """Make a connection without a socket yet: the protocol for ``loop.create_connection``."""
-        pool = self._bind()
+        """Make a connection without a socket yet: the protocol for ``loop.create_connection``.
+
+        Also once the connector is closed: an error here would leave the loop with a socket that nobody closes. What is
+        opened then is closed at once.
+        """
+        pool = self._bind() if self._pool is None else self._pool
         farewell = bool(self._ssl_shutdown_timeout)
         return Connection(asyncio.get_running_loop(), key, pool.free, pool.lose, limits, says_farewell=farewell)
+
+    def _make_tls_options(self, hostname: str) -> dict[str, Any]:
+        """Say how TLS is set up, in keywords of the loop's methods."""
+        options: dict[str, Any] = {"server_hostname": hostname}
+        if self._ssl_shutdown_timeout:
+            options["ssl_shutdown_timeout"] = self._ssl_shutdown_timeout
+        return options
 
     def release(self, connection: Connection) -> None:
         """Give a connection back that was not used."""
@@ -422,7 +436,7 @@ class TCPConnector(BaseConnector):
         proxy = request.proxy
         if proxy is None:
             sock = await self._connect_socket(request, key.host, key.port or 0)
-            return await self._start(request, sock, is_ssl=key.is_ssl)
+            return await self._start(request, sock, key, self.choose_ssl(request))
         if proxy.scheme.startswith("socks"):
             from .socks import open_socks_socket
 
@@ -430,10 +444,10 @@ class TCPConnector(BaseConnector):
                 sock = await open_socks_socket(proxy, request.proxy_auth, key.host, key.port or 0)
             except OSError as error:
                 raise ClientProxyConnectionError(key, error) from error
-            return await self._start(request, sock, is_ssl=key.is_ssl)
+            return await self._start(request, sock, key, self.choose_ssl(request))
         sock = await self._connect_socket(request, proxy.raw_host or "", proxy.port or 0)
         if request.is_forwarded:
-            return await self._start(request, sock, is_ssl=key.is_ssl)
+            return await self._start(request, sock, key, self.choose_ssl(request))
         return await self._open_tunnel(request, sock)
 
     async def _connect_socket(self, request: ClientRequest, host: str, port: int) -> socket.socket:
@@ -466,25 +480,18 @@ class TCPConnector(BaseConnector):
         families = {address["family"] for address in addresses}
         return [info for info in infos if info[0] in families]
 
-    async def _start(
-        self, request: ClientRequest, sock: socket.socket, *, is_ssl: bool, key: ConnectionKey | None = None
-    ) -> Connection:
+    async def _start(self, request: ClientRequest, sock: socket.socket, key: ConnectionKey, value: Any) -> Connection:
         """Make a connection of a socket, with TLS if wanted; the loop closes the socket where that fails."""
-        key = request.connection_key if key is None else key
-        value = self.choose_ssl(request)
         options: dict[str, Any] = {}
-        if is_ssl:
-            options["ssl"] = choose_context(value)
-            options["server_hostname"] = request.server_hostname or key.host.rstrip(".")
-            if self._ssl_shutdown_timeout:
-                options["ssl_shutdown_timeout"] = self._ssl_shutdown_timeout
+        if key.is_ssl:
+            options = {"ssl": choose_context(value), **self._make_tls_options(_choose_hostname(key))}
         loop = asyncio.get_running_loop()
         make = functools.partial(self.make_connection, key, request.settings.limits)
         try:
             transport, connection = await loop.create_connection(make, sock=sock, **options)
         except (OSError, ssl.CertificateError) as error:
             raise make_open_error(request, error) from error
-        if is_ssl:
+        if key.is_ssl:
             check_fingerprint(value, transport, connection)
         return connection
 
@@ -504,13 +511,19 @@ class TCPConnector(BaseConnector):
             raise
         value = self.choose_ssl(request)
         connection = self.make_connection(key, request.settings.limits)
-        hostname = request.server_hostname or key.host.rstrip(".")
+        options = self._make_tls_options(_choose_hostname(key))
         loop = asyncio.get_running_loop()
         try:
-            inner = await loop.start_tls(transport, connection, choose_context(value), server_hostname=hostname)
+            inner = await loop.start_tls(transport, connection, choose_context(value), **options)
         except (OSError, ssl.CertificateError) as error:
             transport.abort()
             raise make_open_error(request, error) from error
+        except TypeError as error:
+            transport.abort()
+            # Within the TLS of a proxy, asyncio before Python 3.13 fails on its way to tell what is wrong.
+            if not isinstance(error.__context__, OSError):
+                raise
+            raise make_open_error(request, error.__context__) from error
         except BaseException:
             transport.abort()
             raise
@@ -524,8 +537,15 @@ class TCPConnector(BaseConnector):
         proxy = request.proxy
         assert proxy is not None
         is_ssl = proxy.scheme == "https"
-        key = request.connection_key._replace(host=proxy.raw_host or "", port=proxy.port, is_ssl=is_ssl)
-        return await self._start(request, sock, is_ssl=is_ssl, key=key)
+        key = request.connection_key._replace(
+            host=proxy.raw_host or "", port=proxy.port, is_ssl=is_ssl, server_hostname=None
+        )
+        return await self._start(request, sock, key, self._choose_proxy_ssl(request))
+
+    def _choose_proxy_ssl(self, request: ClientRequest) -> Any:
+        """Choose how the certificate of a proxy is checked that opens a tunnel: a Fingerprint is the host's."""
+        values = (self.choose_ssl(request), self._ssl, True)
+        return next(value for value in values if not isinstance(value, Fingerprint))
 
 
 class _ClosingAll:
@@ -540,6 +560,22 @@ class _ClosingAll:
     def __await__(self) -> Generator[Any, None, None]:
         yield from self._closing.__await__()
         yield from self._resolver.close().__await__()
+
+
+def _choose_hostname(key: ConnectionKey) -> str:
+    """Choose the name that a certificate must have."""
+    return key.server_hostname or key.host.rstrip(".")
+
+
+def _check_hostname(request: ClientRequest) -> None:
+    """Refuse a name that no certificate can have, before there is a socket: the loop would leave it open."""
+    name = _choose_hostname(request.connection_key)
+    try:
+        is_name = "\0" not in name and bool(name.encode("idna"))
+    except UnicodeError:
+        is_name = False
+    if not is_name:
+        raise InvalidUrlClientError(request.url.with_user(None), f"no certificate can have the name {name!r}")
 
 
 def _make_addr_info(address: ResolveResult) -> AddrInfoType:
@@ -601,7 +637,7 @@ class UnixConnector(BaseConnector):
         key = request.connection_key
         options: dict[str, Any] = {}
         if key.is_ssl:
-            options = {"ssl": choose_context(request.ssl), "server_hostname": request.server_hostname or key.host}
+            options = {"ssl": choose_context(request.ssl), **self._make_tls_options(_choose_hostname(key))}
         loop = asyncio.get_running_loop()
         make = functools.partial(self.make_connection, key, request.settings.limits)
         try:

@@ -16,16 +16,22 @@ Each message names the URL or the host.
 
 from __future__ import annotations
 
+import re
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from yarl import URL
 
 if TYPE_CHECKING:
     from multidict import MultiMapping
-    from yarl import URL
 
     from .connection_key import ConnectionKey
     from .request_info import RequestInfo
     from .response import ClientResponse
+
+
+#: The name and password of a URL that can't be taken apart.
+_USER: Final = re.compile(r"//[^/?#]*@")
 
 
 class ClientError(Exception):
@@ -300,20 +306,21 @@ class InvalidURL(ClientError, ValueError):  # noqa: N818  # the field's name for
         return self._description
 
     def __str__(self) -> str:
-        shown = _show_url(self._url)
+        shown = show_url(self._url)
         return shown if self._description is None else f"{shown} - {self._description}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
 
 
-def _show_url(url: str | URL) -> str:
-    if isinstance(url, str):
-        return url
+def show_url(url: str | URL) -> str:
+    """Show a URL, which may be none, without name and password."""
     try:
-        return str(url)
+        text = str(url)
     except ValueError:  # one made with encoded=True is read only when it is needed
-        return f"{url.scheme}://{url.raw_authority}{url.raw_path_qs}"
+        assert isinstance(url, URL)
+        text = f"{url.scheme}://{url.raw_authority}{url.raw_path_qs}"
+    return _USER.sub("//", text, count=1)
 
 
 class InvalidUrlClientError(InvalidURL):

@@ -8,6 +8,7 @@ to somebody who comes later.
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Seconds that the timer for idle connections may come too early.
 _TIMER_STEP: Final = 0.002
+#: Waiters that may be out of date before anybody looks.
+_FEW: Final = 64
 
 
 class Pool:
@@ -45,6 +48,8 @@ class Pool:
         self._places = 0
         self._places_of: dict[ConnectionKey, int] = {}
         self._waiting: dict[ConnectionKey, OrderedDict[_Waiter, None]] = {}
+        # A heap: the first waiter of each key that has room. Others in it are out of date, and left out when met.
+        self._first: list[_Waiter] = []
         self._ticket = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -111,29 +116,50 @@ class Pool:
             ClientConnectionError: the connector was closed.
         """
         self._ticket += 1
-        waiter = _Waiter(self._ticket, self._loop.create_future())
-        queue = self._waiting.setdefault(key, OrderedDict())
-        queue[waiter] = None
+        waiter = _Waiter(key, self._ticket, self._loop.create_future())
+        self._waiting.setdefault(key, OrderedDict())[waiter] = None
+        self._put_forward(key)
         try:
             await waiter.future
         except BaseException:
-            self._leave_queue(key, queue, waiter)
+            self._leave_queue(waiter)
             raise
         if self._is_closed:
             self.free_place(key)
             raise ClientConnectionError("the connector was closed while a request waited for a connection")
 
-    def _leave_queue(self, key: ConnectionKey, queue: OrderedDict[_Waiter, None], waiter: _Waiter) -> None:
-        if waiter not in queue:
-            self.free_place(key)  # it was given, and is not wanted any more
+    def _leave_queue(self, waiter: _Waiter) -> None:
+        if waiter not in self._waiting.get(waiter.key, ()):
+            self.free_place(waiter.key)  # it was given, and is not wanted any more
             return
+        self._remove(waiter)
+        if len(self._first) > 2 * len(self._waiting) + _FEW:
+            self._first = [first for first in self._first if first in self._waiting.get(first.key, ())]
+            heapq.heapify(self._first)
+
+    def _remove(self, waiter: _Waiter) -> None:
+        """Take a waiter out of its queue, where another one may be the first then."""
+        queue = self._waiting[waiter.key]
         del queue[waiter]
-        if not queue:
-            del self._waiting[key]
+        if queue:
+            self._put_forward(waiter.key)
+        else:
+            del self._waiting[waiter.key]
+
+    def _put_forward(self, key: ConnectionKey) -> None:
+        """Let the first waiter of a key be found, if the key has room for it."""
+        waiter = next(iter(self._waiting[key]))
+        if not waiter.is_forward and self._has_room_of_key(key):
+            waiter.is_forward = True
+            heapq.heappush(self._first, waiter)
 
     def _has_room(self, key: ConnectionKey) -> bool:
-        if self._limit and self._places >= self._limit:
-            return False
+        return self._has_room_of_all() and self._has_room_of_key(key)
+
+    def _has_room_of_all(self) -> bool:
+        return not self._limit or self._places < self._limit
+
+    def _has_room_of_key(self, key: ConnectionKey) -> bool:
         return not self._limit_per_key or self._places_of.get(key, 0) < self._limit_per_key
 
     def _take_place(self, key: ConnectionKey) -> None:
@@ -151,25 +177,22 @@ class Pool:
             else:
                 del self._places_of[key]
         if self._waiting:
+            if key in self._waiting:
+                self._put_forward(key)
             self._give_place()
 
     def _give_place(self) -> None:
-        while (key := self._find_next()) is not None:
-            queue = self._waiting[key]
-            waiter, _ = queue.popitem(last=False)
-            if not queue:
-                del self._waiting[key]
+        while self._first and self._has_room_of_all():
+            waiter = heapq.heappop(self._first)
+            waiter.is_forward = False
+            key = waiter.key
+            if waiter not in self._waiting.get(key, ()) or not self._has_room_of_key(key):
+                continue
             self._take_place(key)
+            self._remove(waiter)
             # Where it is cancelled already, wait() gives the place back.
             if not waiter.future.done():
                 waiter.future.set_result(None)
-
-    def _find_next(self) -> ConnectionKey | None:
-        """Find the key with room whose first waiter came first."""
-        if self._limit and self._places >= self._limit:
-            return None
-        fit = [key for key in self._waiting if self._has_room(key)]
-        return min(fit, key=lambda key: next(iter(self._waiting[key])).ticket, default=None)
 
     # Connections.
 
@@ -226,9 +249,9 @@ class Pool:
             self._timer = None
         self._is_closed = True
         waiting, self._waiting = self._waiting, {}
+        self._first.clear()
         for key, queue in waiting.items():
-            for waiter in list(queue):
-                del queue[waiter]
+            for waiter in queue:
                 self._take_place(key)  # which it gives back
                 if not waiter.future.done():
                     waiter.future.set_result(None)
@@ -243,8 +266,14 @@ class Pool:
 class _Waiter:
     """Somebody who waits for a place; the ticket says since when."""
 
-    __slots__ = ("future", "ticket")
+    __slots__ = ("future", "is_forward", "key", "ticket")
 
-    def __init__(self, ticket: int, future: asyncio.Future[None]) -> None:
+    def __init__(self, key: ConnectionKey, ticket: int, future: asyncio.Future[None]) -> None:
+        self.key = key
         self.ticket = ticket
         self.future = future
+        #: Whether it is among those that a place may be given to.
+        self.is_forward = False
+
+    def __lt__(self, other: _Waiter) -> bool:
+        return self.ticket < other.ticket

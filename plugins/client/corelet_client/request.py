@@ -172,10 +172,13 @@ class ClientRequest:
 
     @property
     def connection_key(self) -> ConnectionKey:
-        """Which connections can take it."""
-        if self._connection_key is None:
-            self._connection_key = self._make_connection_key()
-        return self._connection_key
+        """Which connections can take it; the same while it is sent."""
+        return self.choose_connection() if self._connection_key is None else self._connection_key
+
+    def choose_connection(self) -> ConnectionKey:
+        """Choose anew which connections can take it: it may be meant for another host than when it was last sent."""
+        self._connection_key = key = self._make_connection_key()
+        return key
 
     def _make_connection_key(self) -> ConnectionKey:
         url, proxy, is_ssl = self.url, self.proxy, self.is_ssl()

@@ -386,8 +386,6 @@ class ClientSession:
         changes = (timeout, read_bufsize, auto_decompress, max_line_size, max_field_size, max_headers)
         settings = self._settings if changes == _NO_CHANGES else self._change_settings(*changes)
         total = settings.timeout.total
-        if upload_tracker is not None:
-            upload_tracker.take()
         call = Call(
             session=self,
             method=method.upper(),
@@ -415,6 +413,8 @@ class ClientSession:
             upload_tracker=upload_tracker,
             deadline=loop.time() + total if total else NEVER,
         )
+        if upload_tracker is not None:
+            upload_tracker.take()
         try:
             response = await call.run()
         except BaseException as error:

@@ -21,7 +21,7 @@ class ClientTimeout:
     Args:
         total: the whole request: from its start to the last byte of the answer's body, redirects included.
         connect: until there is a connection, with the wait for a free place in the pool.
-        sock_read: between two pieces that the server sends, head and body.
+        sock_read: between two pieces that the server sends, head and body, once the request's body is sent.
         sock_connect: until a new connection is open: address, TCP and TLS, proxy.
         ceil_threshold: taken and not needed: no deadline is rounded.
     """
@@ -31,6 +31,11 @@ class ClientTimeout:
     sock_read: float | None = None
     sock_connect: float | None = None
     ceil_threshold: float = 5
+
+    def __post_init__(self) -> None:
+        for name in ("total", "connect", "sock_read", "sock_connect"):
+            if not isinstance(seconds := getattr(self, name), int | float | None):
+                raise TypeError(f"ClientTimeout.{name} is a number of seconds or None, not {seconds!r}")
 
 
 #: aiohttp's: five minutes for all, thirty seconds for a connection.

@@ -40,7 +40,7 @@ async def transmit(request: ClientRequest, connector: BaseConnector) -> Exchange
         BaseException: who sends is cancelled; the connection is closed then.
     """
     head = request.make_head()
-    connection = connector.take_idle(request.connection_key)
+    connection = connector.take_idle(request.choose_connection())
     if connection is None:
         connection = await connector.connect(request)
     elif request.tracer is not None:

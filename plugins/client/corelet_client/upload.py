@@ -45,11 +45,12 @@ async def _upload(exchange: Exchange, connection: Connection) -> None:
         if exchange.continued is None or await _may_go_on(exchange):
             await _write_body(exchange, connection)
             exchange.is_sent = True
-    except ConnectionError:
-        return  # the connection tells whoever waits for the answer
-    except Exception as cause:  # noqa: BLE001  # the source of a body may raise anything
+    except (Exception, asyncio.CancelledError) as cause:  # the source of a body may raise anything
+        # Where it was the connection, or who waits for the answer has given up, the exchange has ended already.
         exchange.upload = None
         connection.fail_upload(exchange, _make_source_error(exchange, cause))
+        if isinstance(cause, asyncio.CancelledError):
+            raise
     finally:
         exchange.upload = None
         connection.end_upload(exchange)
@@ -90,7 +91,7 @@ async def _write_body(exchange: Exchange, connection: Connection) -> None:
     await writer.write_eof()
 
 
-def _make_source_error(exchange: Exchange, cause: Exception) -> UploadAbortedError:
+def _make_source_error(exchange: Exchange, cause: BaseException) -> UploadAbortedError:
     request = exchange.request
     message = f"the body of {request.method} {request.url.with_user(None)} could not be made: {cause!r}"
     error = UploadAbortedError(message)
