@@ -47,7 +47,8 @@ class SessionCookie:
 
     def __post_init__(self) -> None:
         name = (self.name or "").lower()
-        needs_secure = name.startswith(("__host-", "__secure-")) or self.partitioned or self.samesite == "None"
+        is_for_all_sites = (self.samesite or "").lower() == "none"
+        needs_secure = name.startswith(("__host-", "__secure-")) or self.partitioned or is_for_all_sites
         if needs_secure and self.secure is False:
             raise ValueError(
                 "a cookie with the prefix __Host- or __Secure-, SameSite=None or Partitioned has to be secure"
@@ -79,25 +80,18 @@ class SessionCookie:
                 f"the session's cookie would have {size:,} bytes, browsers keep {MAX_COOKIE_BYTES:,}: keep less in it, "
                 f"or keep it on the server, in RedisStorage, MemcachedStorage or InMemoryStorage"
             )
-        response.set_cookie(
-            name,
-            token,
-            domain=self.domain,
-            path=self.path,
-            max_age=max_age,
-            secure=self.is_secure(request) or None,
-            httponly=self.httponly or None,
-            samesite=self.samesite,
-            partitioned=self.partitioned or None,
-        )
+        response.set_cookie(name, token, max_age=max_age, **self._find_attributes(request))
 
     def delete(self, request: Any, response: web.StreamResponse) -> None:
         """Have the peer forget the cookie."""
-        response.del_cookie(
-            self.find_name(request),
-            domain=self.domain,
-            path=self.path,
-            secure=self.is_secure(request) or None,
-            httponly=self.httponly or None,
-            samesite=self.samesite,
-        )
+        response.del_cookie(self.find_name(request), **self._find_attributes(request))
+
+    def _find_attributes(self, request: Any) -> dict[str, Any]:
+        return {
+            "domain": self.domain,
+            "path": self.path,
+            "secure": self.is_secure(request) or None,
+            "httponly": self.httponly or None,
+            "samesite": self.samesite,
+            "partitioned": self.partitioned or None,
+        }
