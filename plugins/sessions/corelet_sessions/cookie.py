@@ -33,7 +33,7 @@ class SessionCookie:
         max_age: seconds that the browser keeps it; default None, until it ends. ``session.max_age`` has its own.
 
     Raises:
-        ValueError: settings that browsers refuse together.
+        ValueError: settings that browsers don't know, or refuse together.
     """
 
     name: str | None = None
@@ -46,9 +46,13 @@ class SessionCookie:
     max_age: int | None = None
 
     def __post_init__(self) -> None:
+        samesite = (self.samesite or "Lax").lower()
+        if samesite not in ("lax", "strict", "none"):
+            raise ValueError(f"samesite is {self.samesite!r}, expected Lax, Strict or None")
+        if self.max_age is not None and self.max_age < 1:
+            raise ValueError(f"max_age is {self.max_age}, expected seconds from 1, or None")
         name = (self.name or "").lower()
-        is_for_all_sites = (self.samesite or "").lower() == "none"
-        needs_secure = name.startswith(("__host-", "__secure-")) or self.partitioned or is_for_all_sites
+        needs_secure = name.startswith(("__host-", "__secure-")) or self.partitioned or samesite == "none"
         if needs_secure and self.secure is False:
             raise ValueError(
                 "a cookie with the prefix __Host- or __Secure-, SameSite=None or Partitioned has to be secure"
