@@ -363,8 +363,9 @@ class StreamResponse(DataMapping):
         secure: bool | None = None,
         httponly: bool | None = None,
         samesite: str | None = None,
+        partitioned: bool | None = None,
     ) -> None:
-        """Make the peer forget a cookie; domain and path must be those that it was set with."""
+        """Make the peer forget a cookie; domain, path and partitioned must be those that it was set with."""
         self.set_cookie(
             name,
             "",
@@ -375,6 +376,7 @@ class StreamResponse(DataMapping):
             secure=secure,
             httponly=httponly,
             samesite=samesite,
+            partitioned=partitioned,
         )
 
     # Framing and coding.

@@ -594,7 +594,10 @@ class DecodedStreamReader(StreamReader):
         await self._source.wait_eof()
 
     def read_nowait(self, n: int = -1) -> bytes:
-        """Decode what has come, and read at most ``n`` bytes, without waiting; see :meth:`StreamReader.read_nowait`."""
+        """Read at most ``n`` bytes, or all, of what is decoded, without waiting; see :meth:`StreamReader.read_nowait`.
+
+        Where nothing is, one step of what has come is decoded: call again until it gives nothing.
+        """
         self._check_readable("read_nowait")
         while not self._size and not self._is_eof:
             data = b"" if self._decoder.has_more else self._source.read_nowait(_CODED_STEP_BYTES)

@@ -148,12 +148,27 @@ def test_empty_members_are_linear_ghsa_h4cc_hm5h_fmm9(name: str) -> None:
         decoder = coding.make_decoder(STEP_BYTES)
         started = time.process_time()
         assert decoder.decode(member * count) == b""
+        while decoder.has_more:
+            assert decoder.decode(b"") == b""
         decoder.finish()
         return time.process_time() - started
 
     small = min(measure(5_000) for _ in range(3))
     # Ten times as many: a hundred times as long if it were quadratic.
     assert measure(50_000) < small * 35
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_many_small_members_are_decoded_by_the_hundred_so_that_the_loop_has_its_turn(name: str) -> None:
+    coding = CODINGS[name]
+    for content in (b"", b"a line\n"):
+        decoder = coding.make_decoder(STEP_BYTES)
+        pieces = [decoder.decode(encode(coding, content) * 1000)]
+        while decoder.has_more:
+            pieces.append(decoder.decode(b""))
+        decoder.finish()
+        assert b"".join(pieces) == content * 1000
+        assert len(pieces) >= 10
 
 
 def test_zstd_takes_no_window_over_8_mib() -> None:

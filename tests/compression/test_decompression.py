@@ -206,3 +206,9 @@ async def test_handler_can_see_what_was_wrong(ask: Ask) -> None:
 
     answer = await ask(b"garbage" * 10, "gzip", look)
     assert answer.text.startswith("ContentDecodingError('the content is no gzip, or damaged: ")
+
+
+@pytest.mark.parametrize("options", [{"max_size": -1}, {"max_ratio": -1}])
+def test_limits_that_make_no_sense_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="expected a number from 0, which is no limit"):
+        web.decompression_middleware(**options)

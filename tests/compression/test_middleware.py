@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+from multidict import CIMultiDict
 
 from corelet import web
 from corelet.abc import AbstractDecoder, AbstractEncoder, ContentCoding
@@ -109,6 +110,10 @@ async def test_levels_are_taken(ask: Ask) -> None:
         ({"text": TEXT, "status": 206}, "a part"),
         ({"text": TEXT, "headers": {"Content-Range": "bytes 0-1/2"}}, "a part"),
         ({"text": TEXT, "headers": {"Cache-Control": "public, No-Transform"}}, "not to be changed"),
+        (
+            {"text": TEXT, "headers": CIMultiDict([("Cache-Control", "public"), ("Cache-Control", "no-transform")])},
+            "not to be changed",
+        ),
         ({"text": TEXT, "headers": {"Content-Digest": "sha-256=:x:"}}, "with a digest"),
     ],
 )
@@ -121,8 +126,9 @@ async def test_answers_are_left_alone(ask: Ask, arguments: dict[str, Any], why: 
 
 
 async def test_peer_may_forbid_it(ask: Ask) -> None:
-    answer = await ask(make_text, fields="Cache-Control: no-transform\r\n")
-    assert answer.field("content-encoding") is None
+    for fields in ("Cache-Control: no-transform\r\n", "Cache-Control: no-cache\r\nCache-Control: No-Transform\r\n"):
+        answer = await ask(make_text, fields=fields)
+        assert answer.field("content-encoding") is None
 
 
 async def test_smallest_size_and_types_can_be_set(ask: Ask) -> None:

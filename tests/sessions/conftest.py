@@ -63,9 +63,9 @@ def make_redis(folder: Path) -> Program:
     )  # fmt: skip
 
 
-def make_memcached() -> Program:
+def make_memcached(*options: str) -> Program:
     user = ("-u", "root") if os.geteuid() == 0 else ()
-    return Program("memcached", "-p", "{port}", "-l", "127.0.0.1", "-U", "0", *user)
+    return Program("memcached", "-p", "{port}", "-l", "127.0.0.1", "-U", "0", *user, *options)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 import corelet_sessions
 from corelet import hookimpl, web
 from corelet_sessions import access as access_module
+from corelet_sessions import middleware as middleware_module
 from tests.conftest import Connect, Serve, Tls
 from tests.sessions.conftest import Browser, Program, find_free_port
 
@@ -207,7 +208,9 @@ async def test_a_097_forged_cookies_begin_a_new_session(browse: Browse, storage:
 
 
 @pytest.mark.parametrize(
-    "record", [b"[]", b"null", b"[1,2,3]", b'["a",2,null,{}]', b"\xff", b'[1,2,"x",{}]', b"[1,2,null,[]]"]
+    "record",
+    [b"[]", b"null", b"[1,2,3]", b'["a",2,null,{}]', b"\xff", b'[1,2,"x",{}]', b"[1,2,null,[]]", b"[" * 3000],
+    ids=lambda record: repr(record[:20]),
 )
 async def test_signed_records_of_other_programs_are_no_sessions(browse: Browse, record: bytes) -> None:
     browser = await browse("signed")
@@ -387,6 +390,61 @@ async def test_session_that_is_ended_meanwhile_stays_ended(browse: Browse, serve
     assert read(await late.get("/show"))["data"] == {}
 
 
+class Pause:
+    """Holds a handler after it has loaded its session, until told to go on."""
+
+    def __init__(self, change: Callable[[web.Session], None]) -> None:
+        self._change = change
+        self.loaded, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.path != "/paused":
+            return await act(request)
+        session = await web.get_session(request)
+        self.loaded.set()
+        await self.may_go_on.wait()
+        self._change(session)
+        return web.json_response({"new": session.new})
+
+
+async def test_session_that_is_ended_meanwhile_is_not_rotated_into_life(browse: Browse, server_url: str) -> None:
+    pause = Pause(web.Session.rotate)
+    browser = await browse(server_url, pause.handle)
+    await browser.get("/set?user=alice")
+    late = Browser(browser.served, browser.connect)
+    late.cookies["session"] = str(browser.token)
+    working = asyncio.ensure_future(late.get("/paused"))
+    await pause.loaded.wait()
+    await browser.get("/logout")
+    pause.may_go_on.set()
+    assert (await working).status == 200
+    assert late.set_cookies == []
+    assert read(await late.get("/show"))["data"] == {}
+
+
+async def test_session_that_is_filled_after_its_end_takes_nothing_along(browse: Browse, clock: Clock) -> None:
+    def change_user(session: web.Session) -> None:
+        session.invalidate()
+        session["user"] = "bob"
+
+    pause = Pause(change_user)
+    browser = await browse(handler=pause.handle, absolute_seconds=100)
+    await browser.get("/set?user=alice")
+    before = browser.token
+    clock.now += 90
+    working = asyncio.ensure_future(browser.get("/paused"))
+    await pause.loaded.wait()
+    other = Browser(browser.served, browser.connect)
+    other.cookies["session"] = str(before)
+    await other.get("/set?secret=alices")
+    pause.may_go_on.set()
+    assert read(await working) == {"new": True}
+    assert browser.token not in (None, before)
+    clock.now += 90
+    assert read(await browser.get("/show"))["data"] == {"user": "bob"}, "its time begins anew"
+    assert read(await other.get("/show"))["data"] == {}
+
+
 async def test_request_that_comes_late_to_a_rotation_does_not_take_the_new_cookie_away(browse: Browse) -> None:
     async def handler(request: web.Request) -> Any:
         if request.path != "/late":
@@ -488,6 +546,20 @@ async def test_data_that_cannot_be_serialised_is_an_error(browse: Browse, expect
     assert isinstance(expect_error_log[0].exc_info[1], TypeError)
 
 
+@pytest.mark.parametrize("value", [set(), "x" * 5000])
+async def test_session_that_cannot_be_kept_is_an_error_of_a_raised_answer_too(
+    browse: Browse, value: Any, expect_error_log: Any
+) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        (await web.get_session(request))["value"] = value
+        raise web.HTTPFound("/")
+
+    browser = await browse("signed", handler)
+    assert (await browser.get("/")).status == 500
+    assert browser.set_cookies == []
+    assert len(expect_error_log) == 1
+
+
 async def test_another_serialiser_can_be_used(browse: Browse) -> None:
     import pickle
 
@@ -568,6 +640,55 @@ async def test_change_that_comes_too_late_for_its_cookie_is_an_error_where_it_is
         await browser.get(first)
     answer = await browser.get(path)
     assert "changed after the head of the answer was sent" in answer.text
+
+
+@pytest.mark.parametrize("end", ["invalidate", "invalidate and save", "clear and save", "from elsewhere"])
+async def test_session_that_has_ended_in_a_stream_cannot_be_filled_again(browse: Browse, end: str) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path == "/set":
+            return await act(request)
+        session = await web.get_session(request)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        if end == "from elsewhere":
+            await storage.delete(str(session.identity))
+            session["last"] = True
+        elif end == "clear and save":
+            session.clear()
+        else:
+            session.invalidate()
+        if end != "invalidate":
+            await web.save_session(request)
+        with pytest.raises(web.SessionLostError, match="after the head of the answer was sent"):
+            session["nobody"] = "gets it"
+        await response.write_eof()
+        return response
+
+    storage = web.InMemoryStorage()
+    browser = await browse(storage, handler)
+    browser.keeps_connection = True
+    await browser.get("/set?a=1")
+    assert (await browser.get("/")).status == 200
+    await browser.get("/set")
+    assert len(storage) == 0
+
+
+async def test_what_a_stream_cannot_save_at_its_end_is_an_error_in_the_log(
+    browse: Browse, expect_error_log: Any
+) -> None:
+    class Failing(web.InMemoryStorage):
+        async def save(self, token: str | None, record: bytes, ttl: int, *, expected: bytes | None = None) -> str:
+            if expected is not None:
+                raise web.SessionStorageError("the storage is away")
+            return await super().save(token, record, ttl)
+
+    browser = await browse(Failing(), stream)
+    await browser.get("/after")
+    for _ in range(200):
+        if expect_error_log:
+            break
+        await asyncio.sleep(0.01)
+    assert "the storage is away" in str(expect_error_log[0].exc_info[1])
 
 
 async def test_session_first_asked_for_after_the_head_can_be_read(browse: Browse) -> None:
@@ -690,6 +811,10 @@ async def test_cookie_can_be_another(browse: Browse) -> None:
     expected = {"Domain=a.example", "Path=/x", "Secure", "SameSite=None", "Partitioned", "Max-Age=60"}
     assert set(field.split("; ")[1:]) == expected
     assert read(await browser.get("/count"))["data"] == {"count": 2}
+    await browser.get("/logout")
+    (field,) = browser.set_cookies
+    # Of another jar, path or domain it would be another cookie, and this one would stay.
+    assert set(field.split("; ")[1:]) >= expected - {"Max-Age=60"} | {"Max-Age=0"}
 
 
 @pytest.mark.parametrize(
@@ -700,10 +825,13 @@ async def test_cookie_can_be_another(browse: Browse) -> None:
         {"name": "__Secure-a", "secure": False},
         {"name": "__Host-a", "domain": "a.example"},
         {"name": "__Host-a", "path": "/x"},
+        {"samesite": "none", "secure": False},
+        {"samesite": "Laxx"},
+        {"max_age": 0},
     ],
 )
 def test_cookie_that_browsers_refuse_is_refused(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="a cookie"):
+    with pytest.raises(ValueError, match=r"a cookie|expected Lax, Strict or None|expected seconds from 1, or None"):
         web.SessionCookie(**arguments)
 
 
@@ -721,6 +849,37 @@ def test_what_is_no_storage_is_refused() -> None:
         web.session_middleware("memory:")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="scheme 'nothing', known: memcached:, memory:, redis:, rediss:, unix:"):
         corelet_sessions.setup(web.Application(), "nothing://here")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://host", web.RedisStorage),
+        ("REDIS://host:6379/0", web.RedisStorage),
+        ("rediss://user:password@host", web.RedisStorage),
+        ("unix:///run/redis.sock", web.RedisStorage),
+        ("memcached://host", web.MemcachedStorage),
+        ("memcached://[::1]", web.MemcachedStorage),
+        ("MEMCACHED://host:11211", web.MemcachedStorage),
+        ("memory:", web.InMemoryStorage),
+    ],
+)
+def test_scheme_of_a_url_picks_the_storage(monkeypatch: pytest.MonkeyPatch, url: str, expected: type) -> None:
+    used: list[Any] = []
+    monkeypatch.setattr(middleware_module, "session_middleware", lambda storage, **options: used.append(storage))
+    corelet_sessions.setup(web.Application(), url)
+    assert [type(storage) for storage in used] == [expected]
+
+
+@pytest.mark.parametrize("kind", ["storage", "url"])
+async def test_setup_has_aiohttp_sessions_name_too(serve: Serve, connect: Connect, redis: Program, kind: str) -> None:
+    app = web.Application()
+    url = f"redis://127.0.0.1:{redis.port}"
+    corelet_sessions.setup(app, url if kind == "url" else web.RedisStorage(url))
+    app.router.add_get("/{tail:.*}", act)
+    browser = Browser(await serve(app), connect)
+    await browser.get("/count")
+    assert read(await browser.get("/count"))["data"] == {"count": 2}
 
 
 async def test_storage_is_closed_with_the_application(serve: Serve) -> None:

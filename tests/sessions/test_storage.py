@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 import unittest
@@ -25,7 +26,8 @@ from corelet_sessions import (
     SimpleCookieStorage,
     StorageConformance,
 )
-from tests.sessions.conftest import Program, find_free_port
+from corelet_sessions import redis_storage as redis_module
+from tests.sessions.conftest import Program, find_free_port, make_memcached
 
 KEY = "k" * 32
 
@@ -209,6 +211,37 @@ async def test_server_that_is_away_is_a_clear_error(make: Any) -> None:
     await storage.close()
 
 
+@pytest.mark.parametrize("scheme", ["redis", "memcached"])
+async def test_server_that_hangs_is_an_error_after_one_wait(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setattr(redis_module, "TIMEOUT_SECONDS", 0.1)
+    connections = 0
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    storage = (RedisStorage if scheme == "redis" else MemcachedStorage)(f"{scheme}://127.0.0.1:{port}")
+    with pytest.raises(SessionStorageError, match="can't be asked for sessions: Timeout"):
+        await storage.load("t" * 43)
+    assert connections == 1
+    await storage.close()
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize("name", ["redis", "memcached"])
+async def test_more_requests_than_connections_wait_for_their_turn(request: pytest.FixtureRequest, name: str) -> None:
+    program: Program = request.getfixturevalue(name)
+    storage = (RedisStorage if name == "redis" else MemcachedStorage)(f"{name}://127.0.0.1:{program.port}")
+    token = await storage.save(None, b"record", 60)
+    assert await asyncio.gather(*(storage.load(token) for _ in range(300))) == [b"record"] * 300
+    await storage.close()
+
+
 async def test_redis_has_neither_tokens_nor_a_life_without_end(redis: Program) -> None:
     from redis.asyncio import Redis
 
@@ -234,6 +267,15 @@ async def test_memcached_refuses_what_it_would_not_keep(memcached: Program) -> N
     await storage.close()
     with pytest.raises(ValueError, match="expected one like memcached://host:11211"):
         MemcachedStorage("memcached://host:port")
+
+
+async def test_memcached_that_takes_less_than_usual_is_an_error_and_no_conflict() -> None:
+    program = make_memcached("-I", "64k", "-o", "slab_chunk_max=16")
+    storage = MemcachedStorage(f"127.0.0.1:{program.port}")
+    with pytest.raises(SessionStorageError, match="too large"):
+        await storage.save(None, bytes(100_000), 60)
+    await storage.close()
+    program.kill()
 
 
 async def test_memcached_client_of_ones_own_stays_open(memcached: Program) -> None:

@@ -27,8 +27,14 @@ def decompression_middleware(*, max_size: int | None = None, max_ratio: int = MA
             ``client_max_size`` anyway.
         max_ratio: bytes after decoding for each byte before, default 200; 0 for no limit. It counts from 1 MiB on.
 
+    Raises:
+        ValueError: a limit below 0.
+
     Source: RFC 9110 sections 8.4, 12.5.3 and 15.5.16.
     """
+    for name, limit in (("max_size", max_size), ("max_ratio", max_ratio)):
+        if limit is not None and limit < 0:
+            raise ValueError(f"{name} is {limit}, expected a number from 0, which is no limit")
 
     async def decompress(request: Any, handler: Handler) -> Any:
         if request.body_exists:

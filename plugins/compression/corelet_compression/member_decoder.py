@@ -1,7 +1,8 @@
 """Decode what comes in members: whole streams behind each other, as gzip and zstd have them.
 
 A peer may send tens of thousands of empty members in a megabyte, so nothing here copies the rest of the input for each
-of them: a new member is given little at first, and more as it goes on.
+of them: a new member is given little at first, and more as it goes on. A call decodes some of them only: each takes its
+time, however small it is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from corelet.abc import AbstractDecoder
 #: Coded bytes that a member gets at first, and at most, in one step.
 _FIRST_STEP: Final = 1024
 _LARGEST_STEP: Final = 16_384
+#: Steps of one call: what is not made of tiny members needs some five, and so many take one or two milliseconds.
+_MOST_STEPS: Final = 100
 
 
 class MemberDecoder(AbstractDecoder):
@@ -62,7 +65,9 @@ class MemberDecoder(AbstractDecoder):
         pieces: list[bytes] = []
         room = self._max_bytes
         try:
-            while room > 0 and self.has_more:
+            for _ in range(_MOST_STEPS):
+                if room <= 0 or not self.has_more:
+                    break
                 piece = self._take_step(room)
                 pieces.append(piece)
                 room -= len(piece)

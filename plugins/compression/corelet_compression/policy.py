@@ -107,10 +107,7 @@ class Policy:
             return False
         if status != 304 and not self._matches(headers.get("Content-Type", "")):
             return False
-        # RFC 9111 sections 5.2.1.6 and 5.2.2.6.
-        if "no-transform" in headers.get("Cache-Control", "").lower():
-            return False
-        if "no-transform" in request.headers.get("Cache-Control", "").lower():
+        if _forbids_coding(headers) or _forbids_coding(request.headers):
             return False
         return not any(name in headers for name in _DIGEST_FIELDS)
 
@@ -133,6 +130,11 @@ class Policy:
                     f"for br and zstd pip install corelet-compression[br,zstd]"
                 )
         return self._codings
+
+
+def _forbids_coding(headers: Any) -> bool:
+    """Whether Cache-Control says ``no-transform``. Source: RFC 9111 sections 5.2.1.6 and 5.2.2.6."""
+    return any("no-transform" in field.lower() for field in headers.getall("Cache-Control", ()))
 
 
 def _add_vary(headers: Any) -> None:

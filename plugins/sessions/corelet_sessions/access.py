@@ -127,6 +127,7 @@ class SessionAccess:
         if not self._head_is_sent:
             raise RuntimeError("save_session() before the head: response.prepare() saves the session")
         await self._save(session)
+        self._lock_late_changes()
 
     def _lock_late_changes(self) -> None:
         session = self.session
@@ -171,19 +172,23 @@ class SessionAccess:
         if not session.is_rotating:
             return await self._replace(session)
         old_token = self._token
-        await self._begin(session)
+        is_kept = await self._begin(session)
         if old_token is not None:
             await self._settings.storage.delete(old_token)
-        return True
+        return is_kept
 
-    async def _begin(self, session: Session) -> None:
-        """Keep the session under a token that it hasn't had."""
+    async def _begin(self, session: Session) -> bool:
+        """Keep the session under a token that it hasn't had; whether it is there now."""
         data = session.copy_data()
         if not session.new and self._token is not None and self._settings.storage.is_on_server:
-            # What others have saved since it was loaded goes along.
             found = await self._settings.storage.load(self._token)
-            data = data if found is None else self._merge(data, found)
+            if found is None:
+                self._give_up(session)
+                return False
+            # What others have saved since it was loaded goes along.
+            data = self._merge(data, found)
         await self._write(session, session.identity if session.new else None, data, None)
+        return True
 
     async def _replace(self, session: Session) -> bool:
         """Save; where another request was faster, save what this one has changed on top of that."""

@@ -33,7 +33,7 @@ class SessionCookie:
         max_age: seconds that the browser keeps it; default None, until it ends. ``session.max_age`` has its own.
 
     Raises:
-        ValueError: settings that browsers refuse together.
+        ValueError: settings that browsers don't know, or refuse together.
     """
 
     name: str | None = None
@@ -46,8 +46,13 @@ class SessionCookie:
     max_age: int | None = None
 
     def __post_init__(self) -> None:
+        samesite = (self.samesite or "Lax").lower()
+        if samesite not in ("lax", "strict", "none"):
+            raise ValueError(f"samesite is {self.samesite!r}, expected Lax, Strict or None")
+        if self.max_age is not None and self.max_age < 1:
+            raise ValueError(f"max_age is {self.max_age}, expected seconds from 1, or None")
         name = (self.name or "").lower()
-        needs_secure = name.startswith(("__host-", "__secure-")) or self.partitioned or self.samesite == "None"
+        needs_secure = name.startswith(("__host-", "__secure-")) or self.partitioned or samesite == "none"
         if needs_secure and self.secure is False:
             raise ValueError(
                 "a cookie with the prefix __Host- or __Secure-, SameSite=None or Partitioned has to be secure"
@@ -79,25 +84,18 @@ class SessionCookie:
                 f"the session's cookie would have {size:,} bytes, browsers keep {MAX_COOKIE_BYTES:,}: keep less in it, "
                 f"or keep it on the server, in RedisStorage, MemcachedStorage or InMemoryStorage"
             )
-        response.set_cookie(
-            name,
-            token,
-            domain=self.domain,
-            path=self.path,
-            max_age=max_age,
-            secure=self.is_secure(request) or None,
-            httponly=self.httponly or None,
-            samesite=self.samesite,
-            partitioned=self.partitioned or None,
-        )
+        response.set_cookie(name, token, max_age=max_age, **self._find_attributes(request))
 
     def delete(self, request: Any, response: web.StreamResponse) -> None:
         """Have the peer forget the cookie."""
-        response.del_cookie(
-            self.find_name(request),
-            domain=self.domain,
-            path=self.path,
-            secure=self.is_secure(request) or None,
-            httponly=self.httponly or None,
-            samesite=self.samesite,
-        )
+        response.del_cookie(self.find_name(request), **self._find_attributes(request))
+
+    def _find_attributes(self, request: Any) -> dict[str, Any]:
+        return {
+            "domain": self.domain,
+            "path": self.path,
+            "secure": self.is_secure(request) or None,
+            "httponly": self.httponly or None,
+            "samesite": self.samesite,
+            "partitioned": self.partitioned or None,
+        }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -22,6 +23,9 @@ MAX_RECORD_BYTES: Final = 1_048_576 - 512
 #: From here memcached takes a number of seconds for a date.
 _MONTH_SECONDS: Final = 30 * 86_400
 _PORT: Final = 11_211
+_match_address: Final = re.compile(
+    r"(memcached://)?(?P<host>\[[0-9a-f:.]+\]|[^][:/@\s]+)(:(?P<port>[0-9]{1,5}))?/?", re.IGNORECASE
+).fullmatch
 
 
 class MemcachedStorage(AbstractStorage):
@@ -78,6 +82,8 @@ class MemcachedStorage(AbstractStorage):
                     await client.cas(key, record, item.cas, exptime=exptime)
             except self._emcache.StorageCommandError:
                 found = await self._find(client, key)
+                if found == expected:  # nobody was faster: memcached has no room, or refuses the size
+                    raise
                 raise SessionConflictError(found) from None
         return token
 
@@ -121,9 +127,7 @@ def _read_addresses(emcache: Any, servers: str | Iterable[str]) -> list[Any]:
 
 
 def _read_address(emcache: Any, server: str) -> Any:
-    host, _, port = server.removeprefix("memcached://").rstrip("/").rpartition(":")
-    if not host:
-        host, port = port, str(_PORT)
-    if not port.isdigit():
+    found = _match_address(server)
+    if found is None:
         raise ValueError(f"a memcached server is {server!r}, expected one like memcached://host:11211")
-    return emcache.MemcachedHostAddress(host.strip("[]"), int(port))
+    return emcache.MemcachedHostAddress(found["host"].strip("[]"), int(found["port"] or _PORT))

@@ -49,7 +49,7 @@ class Serializer:
         """Read a record; None for what is none: of another program, or of another version."""
         try:
             created, seen, max_age, content = self._loads(data)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
         is_whole = isinstance(content, dict) and isinstance(created, int) and isinstance(seen, int)
         is_whole = is_whole and (max_age is None or isinstance(max_age, int))

@@ -16,8 +16,10 @@ if (found or '') == ARGV[1] then
 end
 return found
 """
-#: Seconds that a connection, and one command, may take.
+#: Seconds that a connection, one command, and the wait for a free connection may take.
 TIMEOUT_SECONDS: Final = 2.0
+#: Connections of a storage; more requests than that wait for their turn.
+MAX_CONNECTIONS: Final = 100
 #: Tries of a command whose connection broke, since a Redis that was restarted breaks each of the pool's once.
 RETRIES: Final = 3
 
@@ -30,8 +32,9 @@ class RedisStorage(AbstractStorage):
     Redis that can't be reached is a SessionStorageError within seconds.
 
     Args:
-        redis: a URL like ``redis://user:password@host:6379/0``, ``rediss://`` or ``unix:///path``; or a
-            ``redis.asyncio.Redis`` of your own, which you close yourself.
+        redis: a URL like ``redis://user:password@host:6379/0``, ``rediss://`` or ``unix:///path``, with up to 100
+            connections unless ``?max_connections=`` says otherwise; or a ``redis.asyncio.Redis`` of your own, which you
+            close yourself.
         prefix: of all keys.
 
     Raises:
@@ -40,7 +43,6 @@ class RedisStorage(AbstractStorage):
 
     def __init__(self, redis: Any, *, prefix: str = "session:") -> None:
         try:
-            from redis.asyncio import Redis
             from redis.exceptions import RedisError
         except ModuleNotFoundError as exc:
             raise ModuleNotFoundError(
@@ -48,7 +50,7 @@ class RedisStorage(AbstractStorage):
             ) from exc
         self._error: type[Exception] = RedisError
         self._owns_client = isinstance(redis, str)
-        self._client: Any = _make_client(Redis, redis) if isinstance(redis, str) else redis
+        self._client: Any = _make_client(redis) if isinstance(redis, str) else redis
         self._replace: Any = self._client.register_script(_REPLACE)
         self._prefix = prefix
 
@@ -91,16 +93,22 @@ class RedisStorage(AbstractStorage):
             await self._client.aclose()
 
 
-def _make_client(factory: Any, url: str) -> Any:
+def _make_client(url: str) -> Any:
+    from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import ExponentialBackoff
+    from redis.exceptions import ConnectionError as BrokenConnectionError
 
-    return factory.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=TIMEOUT_SECONDS,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), RETRIES),
+        # Only what broke is tried again: a Redis that hangs would have each request wait many times.
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.01), RETRIES, supported_errors=(BrokenConnectionError,)),
     )
+    return Redis.from_pool(pool)
 
 
 def _get_bytes(value: bytes | str | None) -> bytes | None:

@@ -111,8 +111,10 @@ class Session(MutableMapping[str, Any]):
         """End the session: forget its data and its record, and have the peer forget the cookie. For a logout."""
         self.changed()
         self._data.clear()
-        # Should it be filled again, it is another one.
+        # Should it be filled again, it is another one, under a token of its own.
+        self._new, self._identity, self._created = True, None, int(time.time())
         self._is_rotating = True
+        self._lock_reason = self._identity_lock_reason
 
     def rotate(self) -> None:
         """Go on under a new token, and let the old one be nobody's; for a login, and any other gain of rights.
