@@ -242,6 +242,8 @@ async def test_fields_of_a_form_are_bounded(ask: Ask) -> None:
     assert (answer.status, answer.text) == (413, "the form has more than 3 fields")
     assert (await ask(show_form, post(data), client_max_fields=4)).status == 200
     assert (await ask(show_form, post(data), client_max_fields=0)).status == 200
+    data = body(*[field("_charset_", b"utf-8")] * 5)
+    assert (await ask(show_form, post(data), client_max_fields=3)).status == 413
 
 
 async def test_connection_goes_on_after_a_refused_form(serve: Serve, connect: Connect) -> None:
