@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import gzip
 import json
 import logging
@@ -484,6 +485,20 @@ async def test_advisory_cve_2025_54121_disk_is_written_off_the_event_loop(
     assert (await ask(show_form, post(data))).status == 200
     assert threads
     assert threading.main_thread() not in threads
+
+
+async def test_disk_that_takes_no_file_is_a_500_and_nothing_more(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, expect_error_log: list[logging.LogRecord]
+) -> None:
+    from corelet_multipart import uploaded_file
+
+    def fail(descriptor: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(uploaded_file.os, "dup", fail)
+    data = body(field("a", b"x" * 900_000, filename="f"))
+    assert (await ask(show_form, post(data))).status == 500
+    assert [record.exc_info[0] for record in expect_error_log if record.exc_info] == [OSError]
 
 
 async def test_advisory_cve_2025_47287_malformed_parts_log_nothing(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
