@@ -10,7 +10,6 @@ import gc
 import logging
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -36,8 +35,6 @@ hypothesis.settings.register_profile("corelet", deadline=None)
 hypothesis.settings.load_profile("corelet")
 
 LOOP = os.environ.get("CORELET_TEST_LOOP", "asyncio")
-#: How long what a test has closed may take to be gone, in seconds.
-SETTLE_SECONDS = 2.0
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -94,29 +91,18 @@ async def serve() -> AsyncIterator[Serve]:
         async def start(
             served: Application | Callable[..., Any], *, ssl_context: ssl.SSLContext | None = None, **kwargs: Any
         ) -> Served:
-            from corelet.runner import TCPSite
+            # Tests of the lower floors need no server.
+            from corelet.app import Application
+            from corelet.test_utils import RawTestServer, TestServer
 
-            kwargs.setdefault("shutdown_timeout", 5.0)
-            runner = _make_runner(served, kwargs)
-            await runner.setup()
-            running.push_async_callback(runner.cleanup)
-            site = TCPSite(runner, "127.0.0.1", 0, ssl_context=ssl_context)
-            await site.start()
-            return Served(runner, URL(site.name), "127.0.0.1", site.port)
+            server = TestServer(served) if isinstance(served, Application) else RawTestServer(served)
+            await server.start_server(ssl=ssl_context, **kwargs)
+            running.push_async_callback(server.close)
+            assert server.runner is not None
+            assert server.port is not None
+            return Served(server.runner, server.make_url("/"), server.host, server.port)
 
         yield start
-
-
-def _make_runner(served: Application | Callable[..., Any], kwargs: dict[str, Any]) -> BaseRunner:
-    # Tests of the lower floors need no server.
-    from corelet.app import Application
-    from corelet.runner import AppRunner, ServerRunner
-    from corelet.server import Server
-
-    if isinstance(served, Application):
-        return AppRunner(served, **kwargs)
-    shutdown_timeout = kwargs.pop("shutdown_timeout")
-    return ServerRunner(Server(served, **kwargs), shutdown_timeout=shutdown_timeout)
 
 
 @pytest.fixture
@@ -212,45 +198,5 @@ def _describe(record: logging.LogRecord) -> str:
 
 
 @pytest.fixture(autouse=True)
-def leaves_nothing(request: pytest.FixtureRequest) -> None:
+def leaves_nothing(no_leaks: None) -> None:
     """Fail a test that leaves a task, a socket, a lost exception or something unclosed."""
-    if request.node.get_closest_marker("asyncio") is not None:
-        request.getfixturevalue("leaves_nothing_in_loop")
-
-
-@pytest.fixture
-async def leaves_nothing_in_loop() -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
-    reported: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda loop, context: reported.append(context))
-    sockets = _count_sockets()
-    yield
-    # Unclosed things and lost exceptions speak up when they are collected.
-    gc.collect()
-    end = loop.time() + SETTLE_SECONDS
-    while (_other_tasks() or _count_sockets() > sockets) and loop.time() < end:  # noqa: ASYNC110 -- leaks have no event
-        await asyncio.sleep(0.01)
-    gc.collect()
-    await asyncio.sleep(0)
-    assert not _other_tasks(), "tasks are left"
-    assert _count_sockets() <= sockets, "sockets are left"
-    assert not reported, reported
-
-
-def _other_tasks() -> set[asyncio.Task[Any]]:
-    return asyncio.all_tasks() - {asyncio.current_task()}
-
-
-def _count_sockets() -> int:
-    """Count this process's sockets. Only their number: uvloop changes its own pair with each run."""
-    if sys.platform != "linux":
-        return 0
-    names = map(_read_link, os.listdir("/proc/self/fd"))
-    return sum(name.startswith("socket:") for name in names)
-
-
-def _read_link(descriptor: str) -> str:
-    try:
-        return os.readlink(f"/proc/self/fd/{descriptor}")
-    except OSError:  # that of the listing itself
-        return ""

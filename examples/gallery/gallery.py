@@ -18,6 +18,7 @@ PICTURES = web.AppKey("pictures", Path)
 MAX_BYTES = 32 * 2**20
 #: What a file begins with -> the suffix that it gets: what the peer calls it decides nothing.
 KINDS = {b"\x89PNG\r\n\x1a\n": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp"}
+MAGIC_BYTES = max(map(len, KINDS))
 
 routes = web.RouteTableDef()
 
@@ -49,7 +50,7 @@ async def receive(request: web.Request) -> web.Response:
 
 async def keep_picture(part: BodyPartReader, folder: Path) -> str:
     """Write a picture to the folder, under a name of our own."""
-    begin = await part.read_chunk()
+    begin = await read_begin(part)
     suffix = next((suffix for magic, suffix in KINDS.items() if begin.startswith(magic)), None)
     if suffix is None:
         raise web.HTTPUnsupportedMediaType(text="only PNG, JPEG, GIF and WebP pictures are taken")
@@ -63,6 +64,14 @@ async def keep_picture(part: BodyPartReader, folder: Path) -> str:
     finally:
         await asyncio.to_thread(unfinished_folder.cleanup)
     return name
+
+
+async def read_begin(part: BodyPartReader) -> bytes:
+    """Read what tells the kind: a piece ends where the network has cut it."""
+    begin = b""
+    while len(begin) < MAGIC_BYTES and (piece := await part.read_chunk()):
+        begin += piece
+    return begin
 
 
 async def write_pieces(part: BodyPartReader, piece: bytes, path: Path) -> None:

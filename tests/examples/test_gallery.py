@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import zlib
 from pathlib import Path
@@ -12,7 +13,7 @@ import aiohttp
 import pytest
 
 from tests.chromium import Page, keeping_screenshots, open_browser
-from tests.conftest import Serve
+from tests.conftest import Connect, Serve
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -66,6 +67,21 @@ async def test_pictures_are_kept_under_names_of_our_own(
             assert answer.content_type.startswith("image/")
             assert len(await answer.read()) in (len(PICTURE), 300_003)
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["pictures"]
+
+
+async def test_picture_is_known_though_its_first_bytes_come_one_by_one(
+    serve: Serve, connect: Connect, gallery: ModuleType, tmp_path: Path
+) -> None:
+    client = await connect(await serve(gallery.make_app(tmp_path / "kept" / "pictures")))
+    body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + PICTURE[:40] + b"\r\n--x--\r\n"
+    fields = f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {len(body)}"
+    await client.send(f"POST /pictures HTTP/1.1\r\nHost: a\r\n{fields}\r\nExpect: 100-continue\r\n\r\n")
+    # The handler is at work, and reads what is there.
+    await client.reader.readuntil(b"100 Continue\r\n\r\n")
+    for at in range(len(body)):
+        await client.send(body[at : at + 1])
+        await asyncio.sleep(0.001)
+    assert (await client.read_answer()).status == 201
 
 
 async def test_what_is_no_picture_is_refused_and_nothing_is_left(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import gzip
 import json
 import logging
@@ -242,6 +243,8 @@ async def test_fields_of_a_form_are_bounded(ask: Ask) -> None:
     assert (answer.status, answer.text) == (413, "the form has more than 3 fields")
     assert (await ask(show_form, post(data), client_max_fields=4)).status == 200
     assert (await ask(show_form, post(data), client_max_fields=0)).status == 200
+    data = body(*[field("_charset_", b"utf-8")] * 5)
+    assert (await ask(show_form, post(data), client_max_fields=3)).status == 413
 
 
 async def test_connection_goes_on_after_a_refused_form(serve: Serve, connect: Connect) -> None:
@@ -482,6 +485,20 @@ async def test_advisory_cve_2025_54121_disk_is_written_off_the_event_loop(
     assert (await ask(show_form, post(data))).status == 200
     assert threads
     assert threading.main_thread() not in threads
+
+
+async def test_disk_that_takes_no_file_is_a_500_and_nothing_more(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, expect_error_log: list[logging.LogRecord]
+) -> None:
+    from corelet_multipart import uploaded_file
+
+    def fail(descriptor: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(uploaded_file.os, "dup", fail)
+    data = body(field("a", b"x" * 900_000, filename="f"))
+    assert (await ask(show_form, post(data))).status == 500
+    assert [record.exc_info[0] for record in expect_error_log if record.exc_info] == [OSError]
 
 
 async def test_advisory_cve_2025_47287_malformed_parts_log_nothing(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:

@@ -161,11 +161,19 @@ def test_what_are_no_fields_is_refused(fields: Any) -> None:
         {"filename": "a\0b"},
     ],
 )
-def test_advisory_ghsa_2vrm_gr82_f7m5_options_can_not_break_out(options: dict[str, str]) -> None:
+def test_case_a_019_advisory_ghsa_2vrm_gr82_f7m5_options_can_not_break_out(options: dict[str, str]) -> None:
     form = FormData()
     with pytest.raises(ValueError, match=r"control characters|can't be written with"):
         form.add_field("a", "b", **options)
     assert len(form) == 0
+
+
+@pytest.mark.parametrize("name", ["f\r\nX: y", "f\rX", "f\nX", "f\0"])
+def test_case_a_020_name_can_not_break_out_where_it_is_not_quoted(name: str) -> None:
+    for form in (FormData(quote_fields=False), FormData(quote_fields=False, default_to_multipart=True)):
+        with pytest.raises(ValueError, match="can't hold control characters"):
+            form.add_field(name, "v")
+        assert len(form) == 0
 
 
 async def test_form_is_a_body_wherever_one_is_expected() -> None:

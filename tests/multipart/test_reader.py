@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
+import time
 import zlib
 from typing import Any
 
@@ -42,6 +44,27 @@ async def test_what_was_not_read_of_a_part_is_dropped() -> None:
     second = await reader.fetch_next_part()
     assert isinstance(second, BodyPartReader)
     assert await first.read() == b""
+    assert await second.read() == b"2"
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+async def test_dropping_goes_on_after_a_cancellation(is_nested: bool) -> None:
+    dropped = part(b"1" * 100)
+    if is_nested:
+        dropped = part(body(dropped, boundary="in"), "Content-Type: multipart/mixed; boundary=in")
+    data = body(dropped, part(b"2"))
+    reader = make_reader(data, step=7)
+    await reader.fetch_next_part()
+    for _ in range(len(data) // 7):
+        # A piece at a time: each is one turn of the loop.
+        asking = asyncio.ensure_future(reader.fetch_next_part())
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        if asking.done() and not asking.cancelled():
+            break
+    second = asking.result() if not asking.cancelled() else await reader.fetch_next_part()
+    assert isinstance(second, BodyPartReader)
     assert await second.read() == b"2"
 
 
@@ -117,6 +140,25 @@ async def test_part_is_read_by_lines(step: int) -> None:
     while line := await found.readline():
         lines.append(line)
     assert lines == [b"1\r\n", b"22\n", b"\n", b"last"]
+
+
+async def measure_lines(count: int) -> float:
+    """Measure the CPU seconds of reading short lines that have come at once, the least of three."""
+
+    async def run() -> float:
+        found = await read_one(b"\n" * count)
+        started = time.process_time()
+        while await found.readline():
+            pass
+        return time.process_time() - started
+
+    return min([await run() for _ in range(3)])
+
+
+async def test_time_of_reading_lines_grows_with_their_number_and_no_faster() -> None:
+    small, large = [await measure_lines(count) for count in (60_000, 480_000)]
+    # Quadratic would be 64 times.
+    assert large < max(small, 0.001) * 24, f"{small:.4f} s, then {large:.4f} s"
 
 
 async def test_part_is_text_json_or_a_form() -> None:

@@ -80,7 +80,7 @@ def test_subtype_is_a_token() -> None:
 
 
 @pytest.mark.parametrize("headers", [{"X\r\nY": "a"}, {"X": "a\r\nY: b"}, {"X": "a\nb"}, {"X": "\0"}, {"X Y": "a"}])
-def test_advisory_ghsa_m6qw_4cw2_hm4m_fields_of_a_part_can_not_break_out(headers: dict[str, str]) -> None:
+def test_case_a_021_advisory_ghsa_m6qw_4cw2_hm4m_fields_of_a_part_can_not_break_out(headers: dict[str, str]) -> None:
     writer = MultipartWriter()
     with pytest.raises(ValueError, match=r"the name of a field is a token|can't have control characters"):
         writer.append("a", headers)

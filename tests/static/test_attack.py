@@ -14,7 +14,7 @@ from tests.conftest import Connect, Serve
 from tests.static.tree import SECRET
 
 NOT_FOUND = {
-    "dots": [
+    "dots (a-023, aiohttp #380)": [
         "/static/../secret",
         "/static/sub/../../secret",
         "/static/..",
@@ -22,19 +22,35 @@ NOT_FOUND = {
         "/static/./a.txt",
         "/static/.",
     ],
-    "dots that are encoded": ["/static/%2e%2e/secret", "/static/%2e%2e/%2e%2e/secret", "/static/.%2e/secret"],
-    "slashes that are encoded": ["/static/..%2fsecret", "/static/..%2f..%2fsecret", "/static/sub%2fpage.html"],
+    "dots that are encoded (a-025)": ["/static/%2e%2e/secret", "/static/%2e%2e/%2e%2e/secret", "/static/.%2e/secret"],
+    "slashes that are encoded (a-024)": ["/static/..%2fsecret", "/static/..%2f..%2fsecret", "/static/sub%2fpage.html"],
     "encoded twice": ["/static/%252e%252e/secret", "/static/..%252fsecret", "/static/%25%32%65%25%32%65/secret"],
-    "backslashes": ["/static/..%5csecret", "/static/..%5c..%5csecret", "/static/sub%5cpage.html", "/static/..\\secret"],
-    "an absolute path": ["/static//etc/passwd", "/static/%2fetc%2fpasswd", "/static///etc/passwd", "/static//a.txt"],
-    "Windows": [
+    "backslashes (a-026)": [
+        "/static/..%5csecret",
+        "/static/..%5c..%5csecret",
+        "/static/sub%5cpage.html",
+        "/static/..\\secret",
+    ],
+    "an absolute path (a-027)": [
+        "/static//etc/passwd",
+        "/static/%2fetc%2fpasswd",
+        "/static///etc/passwd",
+        "/static//a.txt",
+    ],
+    "Windows (a-029, CVE-2026-34515)": [
         "/static/C:/Windows/win.ini",
         "/static//server/share/x",
         "/static/c:%5cboot.ini",
         "/static/a.txt::$DATA",
     ],
-    "a sibling of the same prefix": ["/static/../static-secret/x", "/static-secret/x", "/static%2d/x"],
-    "symbolic links": ["/static/link", "/static/linked/x", "/static/inside", "/static/nowhere", "/static/circle"],
+    "a sibling of the same prefix (a-030)": ["/static/../static-secret/x", "/static-secret/x", "/static%2d/x"],
+    "symbolic links (a-031)": [
+        "/static/link",
+        "/static/linked/x",
+        "/static/inside",
+        "/static/nowhere",
+        "/static/circle",
+    ],
     "case": ["/static/A.TXT", "/STATIC/a.txt", "/static/SUB/page.html"],
     "unicode": [
         "/static/%ef%bc%8e%ef%bc%8e/secret",  # full-width dots
@@ -73,7 +89,7 @@ BELOW = [target for targets in NOT_FOUND.values() for target in targets if targe
 
 
 @pytest.mark.parametrize("target", BELOW)
-async def test_advisories_cve_2017_16762_cve_2022_35920_cve_2023_29159_cve_2024_49766_and_aiohttps(
+async def test_advisories_cve_2017_16762_cve_2022_35920_cve_2023_29159_cve_2024_49766_below_the_root_of_all_paths(
     get: Any, root: Path, make_app: Any, target: str
 ) -> None:
     # Below "/" every path comes here.

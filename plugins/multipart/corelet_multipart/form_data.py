@@ -83,7 +83,7 @@ class FormData:
 
         Raises:
             TypeError: a name, a value or an option of another type.
-            ValueError: an option that can't be sent.
+            ValueError: a name or an option that can't be sent.
         """
         for what, given in (
             ("name", name),
@@ -103,9 +103,11 @@ class FormData:
         if filename is None and isinstance(value, io.IOBase):
             filename = _find_filename(value) or name
         field = _Field(name, value, content_type, filename, content_transfer_encoding)
-        if not field.is_plain:
+        is_multipart = self._is_multipart or not field.is_plain
+        # Urlencoded any name can be sent; but whoever has names unquoted is to hear of those that could do harm.
+        if is_multipart or not self._quote_fields:
             field.check(self._quote_fields, self._charset)
-            self._is_multipart = True
+        self._is_multipart = is_multipart
         self._fields.append(field)
 
     def add_fields(self, *fields: Any) -> None:
@@ -173,7 +175,7 @@ class _Field:
         return isinstance(self.value, str) and options == (None, None, None)
 
     def check(self, quote_fields: bool, charset: str | None) -> None:
-        """Refuse options that can't be sent, where they are given and not when they are sent."""
+        """Refuse a name and options that can't be sent, where they are given and not when they are sent."""
         probe = _Field(self.name, b"", self._content_type, self._filename, self._transfer_encoding)
         MultipartWriter("form-data").append_payload(probe.make_payload(quote_fields, charset))
 

@@ -138,6 +138,7 @@ class _Form:
         self._decoded_size = 0
         self._charset: str | None = None
         self._part: _Part | None = None
+        self._is_first = True
 
     async def read(self) -> None:
         """Read the whole form."""
@@ -167,7 +168,6 @@ class _Form:
 
     def _begin_part(self, headers: Any) -> None:
         limit = self._request.client_max_fields
-        # The charset of the form is a part, too.
         if limit and len(self.fields) >= limit:
             raise web.HTTPRequestEntityTooLarge(limit, text=f"the form has more than {limit:,} fields")
         self._part = _Part(headers, self._limits)
@@ -196,9 +196,10 @@ class _Form:
             value = await part.finish(self._charset)
         finally:
             part.close()
-        if part.name == "_charset_" and not self.fields:
-            # Source: RFC 7578 section 4.6.
-            self._charset = str(value).strip() or None
+        is_first, self._is_first = self._is_first, False
+        # The charset of the form is no field of it. Source: RFC 7578 section 4.6.
+        if is_first and part.name == "_charset_" and isinstance(value, str):
+            self._charset = value.strip() or None
         else:
             self.fields.append((part.name, value))
 

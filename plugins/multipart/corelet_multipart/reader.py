@@ -279,9 +279,13 @@ class BodyPartReader:
         return data
 
     async def _receive(self, size: int) -> bytes:
+        return self._take(size) if await self._has_more() else b""
+
+    async def _has_more(self) -> bool:
+        """Whether there is more to read; it is in ``_rest`` then."""
         if self._start == len(self._rest):
             self._rest = await self.readany()
-        return self._take(size)
+        return bool(self._rest)
 
     async def read(self, *, decode: bool = False) -> bytes:
         """Read the whole rest.
@@ -326,15 +330,12 @@ class BodyPartReader:
             ValueError, or what the reader of a request says: the line is larger than ``client_max_size``.
         """
         pieces: list[bytes] = []
-        size = 0
-        while data := await self.readany():
-            end = data.find(b"\n") + 1
-            pieces.append(data[:end] if end else data)
+        size = end = 0
+        while not end and await self._has_more():
+            end = self._rest.find(b"\n", self._start) + 1
+            pieces.append(self._take((end or len(self._rest)) - self._start))
             size += len(pieces[-1])
             self._terms.check_size(size)
-            if end:
-                self._put_back(data[end:])
-                break
         return b"".join(pieces)
 
     async def release(self) -> None:
@@ -568,12 +569,14 @@ class MultipartReader:
             pass
 
     async def _drop_last_part(self) -> None:
-        part, self._last_part = self._last_part, None
+        part = self._last_part
         if part is None:
             return
         await part.release()
         if isinstance(part, MultipartReader):
             await part.drop_epilogue()
+        # Not before: whoever was cancelled meanwhile and asks again goes on with the same part.
+        self._last_part = None
 
     async def drop_epilogue(self) -> None:
         """Read what follows the last part and drop it; what is around this body goes on behind it."""

@@ -13,17 +13,17 @@ _WRITE_BYTES: Final = 262_144
 
 
 class TemporaryFile(io.BufferedRandom):
-    """A file without a name, which is gone when it is closed or forgotten."""
-
-    def __init__(self) -> None:
-        # The file has no name, so nothing is left when the process dies.
-        with tempfile.TemporaryFile(buffering=0) as file:
-            raw = io.FileIO(os.dup(file.fileno()), "r+b")
-        super().__init__(raw)
+    """A file without a name, which is gone when it is closed or forgotten; made by :func:`open_temporary_file`."""
 
     def __del__(self) -> None:
         # Whoever got it from a form need not close it: it ends with the request.
         self.close()
+
+
+def open_temporary_file() -> TemporaryFile:
+    """Open a file that has no name, so that nothing is left when the process dies."""
+    with tempfile.TemporaryFile(buffering=0) as file:
+        return TemporaryFile(io.FileIO(os.dup(file.fileno()), "r+b"))
 
 
 class FileSpool:
@@ -54,7 +54,7 @@ class FileSpool:
         pieces, self._pieces, self._size = self._pieces, [], 0
         loop = asyncio.get_running_loop()
         if self._file is None:
-            self._file = await loop.run_in_executor(None, TemporaryFile)
+            self._file = await loop.run_in_executor(None, open_temporary_file)
         await loop.run_in_executor(None, _write, self._file, pieces)
 
     async def finish(self) -> IO[bytes]:

@@ -90,9 +90,12 @@ else:
 
 def _find_runner(request: pytest.FixtureRequest) -> str | None:
     node = request.node
-    if not inspect.iscoroutinefunction(getattr(node, "obj", None)):
+    function = getattr(node, "obj", None)
+    # hypothesis puts a plain function around a coroutine function.
+    if not (inspect.iscoroutinefunction(function) or hasattr(function, "hypothesis")):
         return None
-    if "anyio_backend" in request.fixturenames or node.get_closest_marker("anyio") is not None:
+    # anyio gives this fixture to each test that it runs.
+    if "anyio_backend" in request.fixturenames:
         return "anyio"
     return "asyncio" if node.get_closest_marker("asyncio") is not None else None
 
