@@ -181,7 +181,11 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         if error is not None and not self.is_failed and not self.close_received:
             self._fail(error)
             return self.take_message()
-        return self.ended
+        ended = self.ended
+        if ended is CLOSING_MESSAGE:
+            # Said once; the next receive() waits for the end, or a loop that doesn't look would hold up all others.
+            self.ended = None
+        return ended
 
     def count_closed(self) -> None:
         """Note that CLOSED was received.
@@ -331,10 +335,10 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         """Fail once the messages before the error have been taken, so that they can be answered; or the time is up."""
         if self.is_failed or self.close_received:
             return
-        if self.has_message:
-            self._start_close_timer(lambda: self._fail(error))
-        else:
+        if not self.has_message:
             self._fail(error)
+        elif self._close_timer is None:  # else its time runs already, whatever else comes
+            self._start_close_timer(lambda: self._fail(error))
 
     def _fail(self, error: WebSocketError) -> None:
         """End for what the peer has done. Source: RFC 6455 section 7.1.7."""
@@ -379,7 +383,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         """Look whether the peer lives. One timer a connection: what is received only notes the time."""
         heartbeat = self._heartbeat
         assert heartbeat is not None
-        if self.close_sent or self.transport is None:
+        if self.is_closing:
             return
         now = self.loop.time()
         # While we don't read, a peer can't be heard.
@@ -426,6 +430,17 @@ def make_close_payload(code: int, reason: bytes) -> bytes:
         raise ValueError(f"the reason of a close has {len(reason)} bytes, limit {MAX_REASON_BYTES}")
     reason.decode()
     return code.to_bytes(2, "big") + reason
+
+
+def check_heartbeat(heartbeat: float | None) -> float | None:
+    """Take seconds of silence, None for no heartbeat.
+
+    Raises:
+        ValueError: not more than 0, which would take every peer for dead at once.
+    """
+    if heartbeat is not None and heartbeat <= 0:
+        raise ValueError(f"heartbeat is {heartbeat}, expected seconds, more than 0; None for no heartbeat")
+    return heartbeat
 
 
 def check_control_payload(message: bytes | str) -> bytes:
