@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 import time
@@ -41,7 +42,7 @@ class Hub:
 
     # What members do.
 
-    async def join(self, member: Member) -> bool:
+    def join(self, member: Member) -> bool:
         """Take a member in; False where its user has too many sockets, which closes it."""
         sockets = self._users[member.user.id]
         if len(sockets) >= self._settings.max_sockets:
@@ -59,7 +60,6 @@ class Hub:
                 "users": [user._asdict() for user in self._find_present(member.room)],
             }
         )
-        await self._say_present(member.room)
         return True
 
     async def leave(self, member: Member) -> None:
@@ -68,9 +68,9 @@ class Hub:
         self._users[member.user.id].remove(member)
         if not self._users[member.user.id]:
             del self._users[member.user.id], self._paces[member.user.id]
-        await self._say_present(member.room)
         if not self._rooms[member.room]:
             del self._rooms[member.room]
+        await self.say_present(member.room)
 
     async def speak(self, member: Member, text: object) -> None:
         """Send what a member says to its room, or tell the member why not."""
@@ -135,7 +135,7 @@ class Hub:
                 users = [User(*each) for each in event["users"]]
                 self._set_present(event["room"], event["process"], users)
             case "who":
-                await self._say_present(*self._rooms)
+                await self.say_present(*self._rooms)
             case "logout":
                 for member in self._users.get(event["user"], ()):
                     member.close(LOGGED_OUT, "logged out")
@@ -149,8 +149,9 @@ class Hub:
             del self._recent[next(iter(self._recent))]
 
     def _show(self, room: str, event: Event) -> None:
+        text = json.dumps(event)
         for member in self._rooms.get(room, ()):
-            member.show(event)
+            member.show_text(text)
 
     # Presence. Each process says again and again who is in its rooms; nothing depends on one event coming through.
 
@@ -158,14 +159,15 @@ class Hub:
         """Say who is here, and forget processes that say no more, until cancelled."""
         while True:
             await asyncio.sleep(self._settings.presence_seconds)
-            await self._say_present(*self._rooms)
+            await self.say_present(*self._rooms)
             oldest = time.monotonic() - 3 * self._settings.presence_seconds
             for room in [*self._present]:
                 for process, (_, then) in [*self._present[room].items()]:
                     if then < oldest:
                         self._set_present(room, process, [])
 
-    async def _say_present(self, *rooms: str) -> None:
+    async def say_present(self, *rooms: str) -> None:
+        """Say who of this process is in these rooms."""
         for room in rooms:
             users = sorted({member.user for member in self._rooms.get(room, ())})
             await self._send_if_can({"kind": "present", "process": self._process, "room": room, "users": users})

@@ -8,6 +8,8 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +17,10 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from examples.chat.app import make_app
+from examples.chat.app import HUB, make_app
+from examples.chat.bus import Event, LocalBus
 from examples.chat.settings import Settings, read_settings
-from tests.conftest import Serve
+from tests.conftest import Connect, Serve
 from tests.examples.chatting import people
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -95,6 +98,12 @@ async def test_the_cookie_is_kept_from_scripts_and_other_sites_and_can_not_be_ma
                 assert answer.status == 401, (path, value)
     async with peer.get(served.url / "me", headers={"Cookie": f"chat_user={cookie.value}"}) as answer:
         assert answer.status == 200
+
+
+async def test_a_cookie_that_is_no_text_is_nobodys(serve: Serve, connect: Connect) -> None:
+    client = await connect(await serve(make_app()))
+    await client.send(b"GET /me HTTP/1.1\r\nHost: a\r\nCookie: chat_user=\xff.\xff\r\n\r\n")
+    assert (await client.read_answer()).status == 401
 
 
 # Rooms.
@@ -250,10 +259,36 @@ async def test_who_reads_too_slowly_is_closed_and_the_others_go_on(serve: Serve)
             slow.close()
 
 
+class StuckBus(LocalBus):
+    """Takes nobody's presence."""
+
+    async def send(self, event: Event) -> None:
+        if event.get("users"):
+            await asyncio.Event().wait()
+
+
+async def test_who_is_cancelled_while_coming_in_leaves_nothing_behind(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def open_stuck_bus(redis_url: str) -> AsyncIterator[StuckBus]:
+        yield StuckBus()
+
+    monkeypatch.setattr("examples.chat.app.open_bus", open_stuck_bus)
+    app = make_app()
+    served = await serve(app, shutdown_timeout=0.05)
+    async with people(served.url, "Ann") as (ann,), ann.enter() as seat:
+        hub = app[HUB]
+        assert list(hub._rooms) == ["lobby"]
+        await served.stop()
+        await seat.wait_closed()
+    assert (dict(hub._rooms), dict(hub._users)) == ({}, {})
+
+
 # Other origins, and the end.
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://["])
 async def test_pages_of_other_origins_can_not_connect_or_act(serve: Serve, origin: str) -> None:
     served = await serve(make_app())
     async with people(served.url, "Ann") as (ann,):
