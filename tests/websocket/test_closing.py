@@ -554,6 +554,16 @@ async def test_a_bare_handler_is_cancelled_when_its_server_stops(serve: Serve, o
     assert outcome == ["cancelled"]
 
 
+async def test_over_tls_an_error_ends_the_connection_though_the_peer_waits(
+    serve_ws: Any, connect: Connect, tls: Tls
+) -> None:
+    served = await serve_ws(echo, ssl_context=tls.server, max_msg_size=1000, timeout=1000)
+    client = await connect(served, ssl=tls.client, server_hostname="localhost")
+    await shake(client)
+    await client.send(make_frame(0x82, bytes(5000)) + make_frame(CLOSE, b"\x03\xf1"))
+    assert (await client.read_until_closed())[2:4] == (1009).to_bytes(2, "big")
+
+
 async def test_over_tls_it_is_the_same(serve_ws: Any, connect: Connect, tls: Tls) -> None:
     served = await serve_ws(echo, ssl_context=tls.server, max_msg_size=1000)
     for frame, end in ((CLOSE_1000, b"\x03\xe8"), (make_frame(0x82, bytes(100_000)), b"\x03\xf1")):

@@ -23,6 +23,7 @@ from .frame import Channel, FrameReader
 from .limits import (
     CLOSE_SECONDS,
     CLOSED_RECEIVES,
+    LINGER_SECONDS,
     MAX_CONTROL_BYTES,
     MAX_CONTROL_FRAMES,
     MAX_MSG_SIZE,
@@ -71,6 +72,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         "_heartbeat",
         "_heartbeat_timer",
         "_late_pong",
+        "_linger_timer",
         "_lost_waiters",
         "_on_lost",
         "_writer_limit",
@@ -110,6 +112,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         self._closed_receives = 0
         self._close_timer: asyncio.TimerHandle | None = None
         self._heartbeat_timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
         #: The peer's close code, 1006 where the connection was lost, ours where the peer broke the protocol.
         self.close_code: int | None = None
         #: Why the connection failed.
@@ -144,10 +147,10 @@ class WebSocketConnection(Channel, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End: wake everybody."""
         self.transport = None
-        for timer in (self._close_timer, self._heartbeat_timer):
+        for timer in (self._close_timer, self._heartbeat_timer, self._linger_timer):
             if timer is not None:
                 timer.cancel()
-        self._close_timer = self._heartbeat_timer = None
+        self._close_timer = self._heartbeat_timer = self._linger_timer = None
         if self.close_code is None:
             self.close_code = WSCloseCode.ABNORMAL_CLOSURE
         if self.exception is None and exc is not None and not self.close_received:
@@ -359,6 +362,8 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         self._start_close_timer(self._abort)
         if transport.can_write_eof():
             transport.write_eof()
+        elif self._close_seconds is None or self._close_seconds > LINGER_SECONDS:
+            self._linger_timer = self.loop.call_later(LINGER_SECONDS, transport.close)
         self.receiver.wake()
 
     async def wait_handshake(self) -> None:
