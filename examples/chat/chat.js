@@ -180,6 +180,7 @@ function take(event) {
       break;
     case "refused":
       find("say-error").textContent = event.reason;
+      find("text").value ||= event.text;
       break;
   }
 }

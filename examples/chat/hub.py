@@ -76,7 +76,7 @@ class Hub:
         """Send what a member says to its room, or tell the member why not."""
         refusal = self._find_refusal(member, text)
         if refusal:
-            member.show({"kind": "refused", "reason": refusal})
+            self._refuse(member, refusal, text)
             return
         event = {
             "kind": "message",
@@ -90,7 +90,11 @@ class Hub:
             await self._bus.send(event)
         except BusError as error:
             logger.warning("a message was not sent: %s", error)
-            member.show({"kind": "refused", "reason": "The message was not delivered. Try again in a moment."})
+            self._refuse(member, "The message was not delivered. Try again in a moment.", text)
+
+    def _refuse(self, member: Member, reason: str, text: object) -> None:
+        """Tell a member why its text was not sent, and give it back."""
+        member.show({"kind": "refused", "reason": reason, "text": text if isinstance(text, str) else ""})
 
     def _find_refusal(self, member: Member, text: object) -> str:
         limit = self._settings.max_text

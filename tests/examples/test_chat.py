@@ -194,7 +194,8 @@ async def test_what_is_no_message_is_refused_and_the_socket_lives_on(serve: Serv
     served = await serve(make_app())
     async with people(served.url, "Ann") as (ann,), ann.enter() as seat:
         await seat.socket.send_str(sent)
-        assert (await seat.wait_for("refused"))["reason"] == reason
+        refused = await seat.wait_for("refused")
+        assert (refused["reason"], type(refused["text"])) == (reason, str)
         await seat.socket.send_bytes(b"not text")
         await seat.say("x" * 500)
         await seat.wait_for("message")
