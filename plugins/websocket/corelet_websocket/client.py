@@ -168,7 +168,8 @@ def open_client_websocket(
     connection.connection_made(transport)
     if rest:
         connection.data_received(rest)
-    transport.resume_reading()
+    if not connection.is_reading_paused:
+        transport.resume_reading()
     return ClientWebSocketResponse(
         connection,
         protocol=handshake.protocol,

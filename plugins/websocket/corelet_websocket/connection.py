@@ -255,7 +255,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
             self.enqueue(message)
 
     def _end(self, message: WSMessage) -> None:
-        """Give this message to every receive() from now on, behind those that wait."""
+        """Give this message to receive() from now on, behind those that wait; CLOSING once, CLOSED again and again."""
         self.ended = message
         self.receiver.wake()
 
