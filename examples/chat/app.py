@@ -45,10 +45,10 @@ def read_user(request: web.Request) -> User:
     """Read who asks.
 
     Raises:
-        HTTPUnauthorized: nobody who has logged in.
+        HTTPUnauthorized: nobody who has logged in, or who has logged out since.
     """
     user: User | None = request.app[SIGNER].read(request.cookies.get(COOKIE, ""))
-    if user is None:
+    if user is None or request.app[HUB].is_logged_out(user):
         raise web.HTTPUnauthorized(text="Choose a name first.")
     return user
 

@@ -36,6 +36,7 @@ class Hub:
         self._rooms: defaultdict[str, list[Member]] = defaultdict(list)
         self._users: defaultdict[str, list[Member]] = defaultdict(list)
         self._paces: dict[str, Pace] = {}
+        self._logged_out: dict[str, None] = {}
         self._recent: dict[str, deque[Event]] = {}
         #: Room -> process -> its users there, and when it said so.
         self._present: defaultdict[str, dict[str, tuple[list[User], float]]] = defaultdict(dict)
@@ -43,7 +44,10 @@ class Hub:
     # What members do.
 
     def join(self, member: Member) -> bool:
-        """Take a member in; False where its user has too many sockets, which closes it."""
+        """Take a member in; False where its user has logged out or has too many sockets, which closes it."""
+        if self.is_logged_out(member.user):
+            member.close(LOGGED_OUT, "logged out")
+            return False
         sockets = self._users[member.user.id]
         if len(sockets) >= self._settings.max_sockets:
             member.close(TOO_MANY_SOCKETS, f"more than {self._settings.max_sockets} pages are open")
@@ -113,6 +117,10 @@ class Hub:
         """Close all sockets of a user, in all processes."""
         await self._bus.send({"kind": "logout", "user": user.id})
 
+    def is_logged_out(self, user: User) -> bool:
+        """Whether this user has logged out, so that a copy of the cookie is worth nothing."""
+        return user.id in self._logged_out
+
     def count_rooms(self) -> dict[str, int]:
         """Count the users of each room that has some."""
         counts = {room: len(self._find_present(room)) for room in self._present}
@@ -141,8 +149,15 @@ class Hub:
             case "who":
                 await self.say_present(*self._rooms)
             case "logout":
-                for member in self._users.get(event["user"], ()):
-                    member.close(LOGGED_OUT, "logged out")
+                self.forget(event["user"])
+
+    def forget(self, user_id: str) -> None:
+        """Close all sockets of a user in this process, and refuse its cookie from now on."""
+        self._logged_out[user_id] = None
+        if len(self._logged_out) > self._settings.max_logged_out:
+            del self._logged_out[next(iter(self._logged_out))]
+        for member in self._users.get(user_id, ()):
+            member.close(LOGGED_OUT, "logged out")
 
     def _keep(self, event: Event) -> None:
         room = event["room"]

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import pytest
@@ -19,7 +19,9 @@ from yarl import URL
 
 from examples.chat.app import HUB, make_app
 from examples.chat.bus import Event, LocalBus
+from examples.chat.member import Member
 from examples.chat.settings import Settings, read_settings
+from examples.chat.user import User
 from tests.conftest import Connect, Serve
 from tests.examples.chatting import people
 
@@ -329,6 +331,39 @@ async def test_logging_out_closes_all_sockets_of_that_user_and_no_others(serve: 
             assert answer.status == 401
         async with ann.session.post(served.url / "logout") as answer:
             assert answer.status == 401
+
+
+async def test_a_cookie_is_worth_nothing_once_its_user_has_logged_out(serve: Serve) -> None:
+    app = make_app()
+    served = await serve(app)
+    async with people(served.url, "Ann", "Bob") as (ann, bob), bob.enter() as at_bob:
+        copied = {"Cookie": f"chat_user={next(iter(ann.session.cookie_jar)).value}"}
+        async with ann.enter() as seat:
+            await ann.log_out()
+            assert await seat.wait_closed() == 4001
+        for path in ("me", "rooms/lobby"):
+            async with ann.session.get(served.url / path, headers=copied) as answer:
+                assert answer.status == 401
+        await at_bob.say("still here")
+        await at_bob.wait_for("message")
+
+
+async def test_a_page_that_connects_while_its_user_logs_out_is_closed(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LateMember(Member):
+        """Comes in when its user has just gone."""
+
+        def __init__(self, user: User, *arguments: Any) -> None:
+            super().__init__(user, *arguments)
+            app[HUB].forget(user.id)
+
+    app = make_app()
+    served = await serve(app)
+    monkeypatch.setattr("examples.chat.app.Member", LateMember)
+    async with people(served.url, "Ann") as (ann,), ann.session.ws_connect(served.url / "rooms" / "lobby") as socket:
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == 4001
 
 
 async def test_a_stop_tells_pages_that_the_server_goes_away(serve: Serve) -> None:
