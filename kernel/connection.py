@@ -253,8 +253,8 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
             protocol.pause_writing()
         if rest:
             protocol.data_received(rest)
-        if self._has_eof:
-            protocol.eof_received()
+        if self._has_eof and not protocol.eof_received() and self._transport is not None:
+            self._transport.close()
 
     # Writing.
 

@@ -8,7 +8,6 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from corelet import web
 
@@ -46,10 +45,10 @@ def read_user(request: web.Request) -> User:
     """Read who asks.
 
     Raises:
-        HTTPUnauthorized: nobody who has logged in.
+        HTTPUnauthorized: nobody who has logged in, or who has logged out since.
     """
     user: User | None = request.app[SIGNER].read(request.cookies.get(COOKIE, ""))
-    if user is None:
+    if user is None or request.app[HUB].is_logged_out(user):
         raise web.HTTPUnauthorized(text="Choose a name first.")
     return user
 
@@ -101,8 +100,9 @@ async def enter_room(request: web.Request) -> web.WebSocketResponse:
     member = Member(user, request.match_info["room"], socket, settings.max_waiting)
     writing = asyncio.create_task(member.write())
     try:
-        if await hub.join(member):
+        if hub.join(member):
             try:
+                await hub.say_present(member.room)
                 await take_messages(member, hub)
             finally:
                 await hub.leave(member)
@@ -138,7 +138,7 @@ async def refuse_strange_origins(request: web.Request, handler: web.Handler) -> 
     """Refuse what a page of another origin makes a browser send. Source: RFC 6454 section 7."""
     origin = request.headers.get("Origin")
     if request.method == "POST" and origin is not None:
-        own = urlsplit(origin).netloc.lower() == request.host.lower()
+        own = origin.lower().partition("://")[2] == request.host.lower()
         if not own and origin not in request.app[SETTINGS].origins:
             raise web.HTTPForbidden(text="This page belongs to another origin.")
     response: web.StreamResponse = await handler(request)

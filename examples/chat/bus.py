@@ -58,6 +58,9 @@ class RedisBus(Bus):
     #: Pauses between attempts to reach Redis again, in seconds.
     PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
+    #: Seconds that Redis gets to take an event.
+    SEND_SECONDS: Final = 5.0
+
     def __init__(self, client: Redis, subscription: PubSub) -> None:
         self._client = client
         self._subscription = subscription
@@ -66,7 +69,10 @@ class RedisBus(Bus):
         from redis.exceptions import RedisError
 
         try:
-            receivers = await self._client.publish(self.CHANNEL, json.dumps(event))
+            async with asyncio.timeout(self.SEND_SECONDS):
+                receivers = await self._client.publish(self.CHANNEL, json.dumps(event))
+        except TimeoutError:
+            raise BusError(f"Redis has not answered for {self.SEND_SECONDS} s") from None
         except (RedisError, OSError) as error:
             raise BusError(str(error)) from error
         if not receivers:  # not even this process: Redis is back, and the subscription is not yet

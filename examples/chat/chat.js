@@ -71,7 +71,7 @@ find("logout").addEventListener("click", async () => {
 // Rooms
 
 function goToRoom() {
-  const wanted = decodeURIComponent(location.hash.slice(1));
+  const wanted = location.hash.slice(1);
   page.room = /^[a-z0-9-]{1,32}$/.test(wanted) ? wanted : "lobby";
   find("room-name").textContent = page.room;
   find("messages").replaceChildren();
@@ -180,6 +180,7 @@ function take(event) {
       break;
     case "refused":
       find("say-error").textContent = event.reason;
+      find("text").value ||= event.text;
       break;
   }
 }
@@ -188,6 +189,7 @@ function showMessage(message) {
   if (page.shown.has(message.id)) return;
   page.shown.add(message.id);
   const item = make("li", "");
+  item.dataset.id = message.id;
   if (message.user.id === page.me.id) item.className = "mine";
   const when = new Date(message.time * 1000);
   item.append(
@@ -210,7 +212,10 @@ function addItem(item) {
   const list = find("messages");
   const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
   list.append(item);
-  while (list.children.length > KEPT) list.firstElementChild.remove();
+  while (list.children.length > KEPT) {
+    page.shown.delete(list.firstElementChild.dataset.id);
+    list.firstElementChild.remove();
+  }
   if (isAtEnd || item.className === "mine") list.scrollTop = list.scrollHeight;
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 import time
@@ -35,14 +36,18 @@ class Hub:
         self._rooms: defaultdict[str, list[Member]] = defaultdict(list)
         self._users: defaultdict[str, list[Member]] = defaultdict(list)
         self._paces: dict[str, Pace] = {}
+        self._logged_out: dict[str, None] = {}
         self._recent: dict[str, deque[Event]] = {}
         #: Room -> process -> its users there, and when it said so.
         self._present: defaultdict[str, dict[str, tuple[list[User], float]]] = defaultdict(dict)
 
     # What members do.
 
-    async def join(self, member: Member) -> bool:
-        """Take a member in; False where its user has too many sockets, which closes it."""
+    def join(self, member: Member) -> bool:
+        """Take a member in; False where its user has logged out or has too many sockets, which closes it."""
+        if self.is_logged_out(member.user):
+            member.close(LOGGED_OUT, "logged out")
+            return False
         sockets = self._users[member.user.id]
         if len(sockets) >= self._settings.max_sockets:
             member.close(TOO_MANY_SOCKETS, f"more than {self._settings.max_sockets} pages are open")
@@ -59,7 +64,6 @@ class Hub:
                 "users": [user._asdict() for user in self._find_present(member.room)],
             }
         )
-        await self._say_present(member.room)
         return True
 
     async def leave(self, member: Member) -> None:
@@ -68,15 +72,15 @@ class Hub:
         self._users[member.user.id].remove(member)
         if not self._users[member.user.id]:
             del self._users[member.user.id], self._paces[member.user.id]
-        await self._say_present(member.room)
         if not self._rooms[member.room]:
             del self._rooms[member.room]
+        await self.say_present(member.room)
 
     async def speak(self, member: Member, text: object) -> None:
         """Send what a member says to its room, or tell the member why not."""
         refusal = self._find_refusal(member, text)
         if refusal:
-            member.show({"kind": "refused", "reason": refusal})
+            self._refuse(member, refusal, text)
             return
         event = {
             "kind": "message",
@@ -90,7 +94,11 @@ class Hub:
             await self._bus.send(event)
         except BusError as error:
             logger.warning("a message was not sent: %s", error)
-            member.show({"kind": "refused", "reason": "The message was not delivered. Try again in a moment."})
+            self._refuse(member, "The message was not delivered. Try again in a moment.", text)
+
+    def _refuse(self, member: Member, reason: str, text: object) -> None:
+        """Tell a member why its text was not sent, and give it back."""
+        member.show({"kind": "refused", "reason": reason, "text": text if isinstance(text, str) else ""})
 
     def _find_refusal(self, member: Member, text: object) -> str:
         limit = self._settings.max_text
@@ -108,6 +116,10 @@ class Hub:
     async def log_out(self, user: User) -> None:
         """Close all sockets of a user, in all processes."""
         await self._bus.send({"kind": "logout", "user": user.id})
+
+    def is_logged_out(self, user: User) -> bool:
+        """Whether this user has logged out, so that a copy of the cookie is worth nothing."""
+        return user.id in self._logged_out
 
     def count_rooms(self) -> dict[str, int]:
         """Count the users of each room that has some."""
@@ -135,10 +147,17 @@ class Hub:
                 users = [User(*each) for each in event["users"]]
                 self._set_present(event["room"], event["process"], users)
             case "who":
-                await self._say_present(*self._rooms)
+                await self.say_present(*self._rooms)
             case "logout":
-                for member in self._users.get(event["user"], ()):
-                    member.close(LOGGED_OUT, "logged out")
+                self.forget(event["user"])
+
+    def forget(self, user_id: str) -> None:
+        """Close all sockets of a user in this process, and refuse its cookie from now on."""
+        self._logged_out[user_id] = None
+        if len(self._logged_out) > self._settings.max_logged_out:
+            del self._logged_out[next(iter(self._logged_out))]
+        for member in self._users.get(user_id, ()):
+            member.close(LOGGED_OUT, "logged out")
 
     def _keep(self, event: Event) -> None:
         room = event["room"]
@@ -149,8 +168,9 @@ class Hub:
             del self._recent[next(iter(self._recent))]
 
     def _show(self, room: str, event: Event) -> None:
+        text = json.dumps(event)
         for member in self._rooms.get(room, ()):
-            member.show(event)
+            member.show_text(text)
 
     # Presence. Each process says again and again who is in its rooms; nothing depends on one event coming through.
 
@@ -158,14 +178,15 @@ class Hub:
         """Say who is here, and forget processes that say no more, until cancelled."""
         while True:
             await asyncio.sleep(self._settings.presence_seconds)
-            await self._say_present(*self._rooms)
+            await self.say_present(*self._rooms)
             oldest = time.monotonic() - 3 * self._settings.presence_seconds
             for room in [*self._present]:
                 for process, (_, then) in [*self._present[room].items()]:
                     if then < oldest:
                         self._set_present(room, process, [])
 
-    async def _say_present(self, *rooms: str) -> None:
+    async def say_present(self, *rooms: str) -> None:
+        """Say who of this process is in these rooms."""
         for room in rooms:
             users = sorted({member.user for member in self._rooms.get(room, ())})
             await self._send_if_can({"kind": "present", "process": self._process, "room": room, "users": users})

@@ -38,8 +38,12 @@ class Member:
 
     def show(self, event: dict[str, Any]) -> None:
         """Send an event to the page, in turn; at once for the caller."""
+        self.show_text(json.dumps(event))
+
+    def show_text(self, text: str) -> None:
+        """Send an event that is JSON already."""
         try:
-            self._waiting.put_nowait(json.dumps(event))
+            self._waiting.put_nowait(text)
         except asyncio.QueueFull:
             self.close(TOO_SLOW, "too slow")
 

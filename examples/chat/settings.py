@@ -24,6 +24,7 @@ class Settings:
         max_waiting: events that may wait for a slow socket until it is closed.
         recent: messages of a room that are kept for those who join later.
         max_rooms: rooms whose messages are kept; the one that was quiet for longest goes first.
+        max_logged_out: users that have logged out whose cookies are refused, the latest.
         presence_seconds: how often a process says who is in its rooms; one that said nothing for three times as long is
             taken for gone.
         heartbeat_seconds: silence of a socket until it is pinged.
@@ -41,6 +42,7 @@ class Settings:
     max_waiting: int = 64
     recent: int = 50
     max_rooms: int = 1000
+    max_logged_out: int = 10_000
     presence_seconds: float = 10.0
     heartbeat_seconds: float = 20.0
 

@@ -53,6 +53,8 @@ class Signer:
     def read(self, text: str) -> User | None:
         """Read a user; None for any other text."""
         body, _, signature = text.partition(".")
+        if not text.isascii():  # not ours; and what was no UTF-8 can't be encoded
+            return None
         if not hmac.compare_digest(signature.encode(), self._make_signature(body).encode()):
             return None
         return User(*json.loads(base64.urlsafe_b64decode(body)))

@@ -8,16 +8,21 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import pytest
 from yarl import URL
 
-from examples.chat.app import make_app
+from examples.chat.app import HUB, make_app
+from examples.chat.bus import Event, LocalBus
+from examples.chat.member import Member
 from examples.chat.settings import Settings, read_settings
-from tests.conftest import Serve
+from examples.chat.user import User
+from tests.conftest import Connect, Serve
 from tests.examples.chatting import people
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -95,6 +100,12 @@ async def test_the_cookie_is_kept_from_scripts_and_other_sites_and_can_not_be_ma
                 assert answer.status == 401, (path, value)
     async with peer.get(served.url / "me", headers={"Cookie": f"chat_user={cookie.value}"}) as answer:
         assert answer.status == 200
+
+
+async def test_a_cookie_that_is_no_text_is_nobodys(serve: Serve, connect: Connect) -> None:
+    client = await connect(await serve(make_app()))
+    await client.send(b"GET /me HTTP/1.1\r\nHost: a\r\nCookie: chat_user=\xff.\xff\r\n\r\n")
+    assert (await client.read_answer()).status == 401
 
 
 # Rooms.
@@ -185,7 +196,8 @@ async def test_what_is_no_message_is_refused_and_the_socket_lives_on(serve: Serv
     served = await serve(make_app())
     async with people(served.url, "Ann") as (ann,), ann.enter() as seat:
         await seat.socket.send_str(sent)
-        assert (await seat.wait_for("refused"))["reason"] == reason
+        refused = await seat.wait_for("refused")
+        assert (refused["reason"], type(refused["text"])) == (reason, str)
         await seat.socket.send_bytes(b"not text")
         await seat.say("x" * 500)
         await seat.wait_for("message")
@@ -250,10 +262,36 @@ async def test_who_reads_too_slowly_is_closed_and_the_others_go_on(serve: Serve)
             slow.close()
 
 
+class StuckBus(LocalBus):
+    """Takes nobody's presence."""
+
+    async def send(self, event: Event) -> None:
+        if event.get("users"):
+            await asyncio.Event().wait()
+
+
+async def test_who_is_cancelled_while_coming_in_leaves_nothing_behind(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def open_stuck_bus(redis_url: str) -> AsyncIterator[StuckBus]:
+        yield StuckBus()
+
+    monkeypatch.setattr("examples.chat.app.open_bus", open_stuck_bus)
+    app = make_app()
+    served = await serve(app, shutdown_timeout=0.05)
+    async with people(served.url, "Ann") as (ann,), ann.enter() as seat:
+        hub = app[HUB]
+        assert list(hub._rooms) == ["lobby"]
+        await served.stop()
+        await seat.wait_closed()
+    assert (dict(hub._rooms), dict(hub._users)) == ({}, {})
+
+
 # Other origins, and the end.
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://["])
 async def test_pages_of_other_origins_can_not_connect_or_act(serve: Serve, origin: str) -> None:
     served = await serve(make_app())
     async with people(served.url, "Ann") as (ann,):
@@ -293,6 +331,39 @@ async def test_logging_out_closes_all_sockets_of_that_user_and_no_others(serve: 
             assert answer.status == 401
         async with ann.session.post(served.url / "logout") as answer:
             assert answer.status == 401
+
+
+async def test_a_cookie_is_worth_nothing_once_its_user_has_logged_out(serve: Serve) -> None:
+    app = make_app()
+    served = await serve(app)
+    async with people(served.url, "Ann", "Bob") as (ann, bob), bob.enter() as at_bob:
+        copied = {"Cookie": f"chat_user={next(iter(ann.session.cookie_jar)).value}"}
+        async with ann.enter() as seat:
+            await ann.log_out()
+            assert await seat.wait_closed() == 4001
+        for path in ("me", "rooms/lobby"):
+            async with ann.session.get(served.url / path, headers=copied) as answer:
+                assert answer.status == 401
+        await at_bob.say("still here")
+        await at_bob.wait_for("message")
+
+
+async def test_a_page_that_connects_while_its_user_logs_out_is_closed(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LateMember(Member):
+        """Comes in when its user has just gone."""
+
+        def __init__(self, user: User, *arguments: Any) -> None:
+            super().__init__(user, *arguments)
+            app[HUB].forget(user.id)
+
+    app = make_app()
+    served = await serve(app)
+    monkeypatch.setattr("examples.chat.app.Member", LateMember)
+    async with people(served.url, "Ann") as (ann,), ann.session.ws_connect(served.url / "rooms" / "lobby") as socket:
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == 4001
 
 
 async def test_a_stop_tells_pages_that_the_server_goes_away(serve: Serve) -> None:

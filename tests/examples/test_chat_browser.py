@@ -81,6 +81,28 @@ async def test_two_people_talk(serve: Serve, tmp_path: Path) -> None:
                 assert [each for each in page.errors if "401" not in each] == []
 
 
+async def test_a_text_that_was_refused_is_not_lost(serve: Serve, tmp_path: Path) -> None:
+    served = await serve(make_app(Settings(burst=1, per_second=0.0001)))
+    async with open_browser(tmp_path) as started:
+        page = await started.open(str(served.url))
+        async with keeping_screenshots("chat", page):
+            await enter(page, "Ann")
+            await page.type("#text", "one")
+            await see(page, TEXTS, "one")
+            await page.type("#text", "two")
+            await page.wait_for("document.querySelector('#say-error').textContent.startsWith('Slow down')")
+            assert await page.run("document.querySelector('#text').value") == "two"
+
+
+async def test_an_address_that_names_no_room_leads_to_the_lobby(serve: Serve, tmp_path: Path) -> None:
+    served = await serve(make_app())
+    async with open_browser(tmp_path) as started:
+        page = await started.open(f"{served.url}#100%")
+        async with keeping_screenshots("chat", page):
+            await enter(page, "Ann")
+            assert await page.run("document.title") == "#lobby · corelet chat"
+
+
 async def test_a_page_that_is_logged_out_elsewhere_goes_to_the_door(serve: Serve, tmp_path: Path) -> None:
     served = await serve(make_app())
     async with open_browser(tmp_path) as started:

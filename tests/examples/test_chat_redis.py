@@ -56,6 +56,10 @@ class RedisServer:
             assert line, said.decode()
             said += line
 
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     async def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
@@ -175,6 +179,22 @@ async def test_the_chat_goes_on_when_redis_comes_back(
             while event["kind"] == "present":
                 event = await seat.take()
     assert "Redis can't be reached" in caplog.text
+
+
+async def test_a_redis_that_does_not_answer_keeps_nobody_waiting(
+    redis_server: RedisServer, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RedisBus, "SEND_SECONDS", 0.2, raising=False)
+    served = await serve(make_app(Settings(redis_url=redis_server.url)))
+    async with people(served.url, "Ann") as (ann,), ann.enter() as seat:
+        redis_server.send_signal(signal.SIGSTOP)
+        try:
+            await seat.say("lost")
+            assert "was not delivered" in (await seat.wait_for("refused"))["reason"]
+        finally:
+            redis_server.send_signal(signal.SIGCONT)
+        await seat.say("back")
+        await seat.wait_for("message", text="back")
 
 
 async def test_without_redis_the_program_does_not_start() -> None:

@@ -251,6 +251,24 @@ async def test_a_protocol_learns_of_a_half_close_that_came_before_it(serve: Serv
     assert upgrader.protocol.events == ["made", b"last words", "eof", "lost"]
 
 
+async def test_an_end_that_came_before_closes_unless_the_protocol_wants_to_go_on(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrader = Upgrader()
+    monkeypatch.setattr(upgrader.protocol, "eof_received", lambda: None)
+
+    async def handler(request: Any) -> StreamResponse:
+        await request.wait_for_disconnection()
+        return await upgrader(request)
+
+    client = await connect(await serve(handler))
+    await client.send(f"GET / HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\nlast words")
+    client.send_eof()
+    assert (await client.read_answer()).status == 101
+    assert await client.read_until_closed() == b"last words"
+    assert upgrader.protocol.events == ["made", b"last words", "lost"]
+
+
 async def test_a_protocol_learns_of_a_lost_connection(serve: Serve, connect: Connect) -> None:
     handler = Upgrader()
     client = await connect(await serve(handler))

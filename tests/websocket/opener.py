@@ -70,7 +70,7 @@ async def open_websocket(
         await reader.complete
         head, _, rest = reader.received.partition(b"\r\n\r\n")
         handshake.check(*parse_head(head))
+        return open_client_websocket(transport, handshake, rest=rest, **options)
     except BaseException:
         transport.abort()
         raise
-    return open_client_websocket(transport, handshake, rest=rest, **options)

@@ -130,6 +130,26 @@ async def test_a_loop_that_does_not_look_at_closed_is_ended(serve_ws: Any, opene
         await ws.receive()
 
 
+async def test_a_loop_that_does_not_look_at_closing_waits_for_the_end(serve_ws: Any, connect: Connect) -> None:
+    seen: list[WSMsgType] = []
+    started = asyncio.Event()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        started.set()
+        while len(seen) < 1000 and WSMsgType.CLOSED not in seen:
+            seen.append((await ws.receive()).type)
+
+    served = await serve_ws(talk)
+    client = await connect(served)
+    await shake(client)
+    await started.wait()
+    stopping = asyncio.create_task(served.stop())
+    assert (await client.reader.readexactly(4))[2:] == (1001).to_bytes(2, "big")
+    await client.send(make_frame(CLOSE, (1001).to_bytes(2, "big")))
+    await stopping
+    assert seen == [WSMsgType.CLOSING, WSMsgType.CLOSED]
+
+
 async def test_sends_on_a_closed_socket_raise(serve_ws: Any, opened: Open) -> None:
     class OwnResetError(ConnectionResetError):
         pass
@@ -276,6 +296,24 @@ async def test_an_error_behind_a_handler_that_takes_nothing_ends_in_time(serve_w
     done.set()
 
 
+async def test_an_error_ends_in_time_however_much_comes_behind_it(serve_ws: Any, connect: Connect) -> None:
+    done = asyncio.Event()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await done.wait()
+
+    client = await connect(await serve_ws(talk, timeout=0.2))
+    await shake(client)
+    await client.send(make_frame(TEXT, b"waits") + b"\xff\x80")
+    reading = asyncio.create_task(client.read_until_closed())
+    async with asyncio.timeout(10):
+        while not reading.done():
+            await client.send(b"x")
+            await asyncio.sleep(0.02)
+    assert (await reading)[2:4] == (1002).to_bytes(2, "big")
+    done.set()
+
+
 async def test_a_close_frame_reaches_a_peer_that_still_sends(serve_ws: Any, connect: Connect) -> None:
     """Closing with unread bytes would reset the connection and could destroy it."""
     client = await connect(await serve_ws(echo, max_msg_size=1000))
@@ -350,6 +388,33 @@ async def test_a_handler_that_is_behind_does_not_make_its_peer_dead(serve_ws: An
     assert seen == [300_000] * 4
 
 
+async def test_a_peer_that_has_closed_is_not_asked_whether_it_lives(serve_ws: Any, connect: Connect) -> None:
+    go_on = asyncio.Event()
+    seen: list[Any] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        await go_on.wait()
+        seen.append(await ws.receive())
+        seen.append(ws.close_code)
+
+    client = await connect(await serve_ws(talk, heartbeat=0.05))
+    await shake(client)
+    await client.send(CLOSE_1000)
+    await asyncio.sleep(0.2)
+    go_on.set()
+    assert await client.read_until_closed() == b"\x88\x02\x03\xe8"
+    assert seen == [(WSMsgType.CLOSE, 1000, ""), 1000]
+
+
+@pytest.mark.parametrize("heartbeat", [0, -1.0])
+async def test_a_heartbeat_without_a_wait_is_refused(serve_ws: Any, opened: Open, heartbeat: float) -> None:
+    with pytest.raises(ValueError, match=f"heartbeat is {heartbeat}, expected seconds, more than 0"):
+        web.WebSocketResponse(heartbeat=heartbeat)
+    served = await serve_ws(echo)
+    with pytest.raises(ValueError, match=f"heartbeat is {heartbeat}, expected seconds, more than 0"):
+        await opened(served, heartbeat=heartbeat)
+
+
 async def test_a_heartbeat_has_one_timer_whatever_is_received(serve_ws: Any, opened: Open) -> None:
     ws = await opened(await serve_ws(echo, heartbeat=60), heartbeat=60)
     loop = asyncio.get_running_loop()
@@ -417,6 +482,58 @@ async def test_a_handler_that_sends_ends_when_the_server_stops(serve: Serve, ope
     await stopping
 
 
+async def test_a_websocket_that_opens_while_the_server_stops_is_closed_by_1001(serve: Serve, opened: Open) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    seen: list[WSMsgType] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await go_on.wait()
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        seen.extend([message.type async for message in ws])
+        return ws
+
+    async def let_go(app: web.Application) -> None:
+        go_on.set()
+
+    app = web.Application(handler=handle)
+    app.on_shutdown.append(let_go)
+    served = await serve(app, shutdown_timeout=30)
+    opening = asyncio.create_task(opened(served))
+    await asked.wait()
+    stopping = asyncio.create_task(served.stop())
+    ws = await opening
+    assert await ws.receive(5) == (WSMsgType.CLOSE, 1001, "the server is stopping")
+    await stopping
+    assert seen == []
+
+
+async def test_the_end_of_a_peer_that_came_before_the_websocket_is_noticed(serve: Serve, connect: Connect) -> None:
+    seen: list[Any] = []
+    asked, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await go_on.wait()
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        seen.extend([message.data async for message in ws])
+        seen.append(ws.close_code)
+        ended.set()
+        return ws
+
+    served = await serve(web.Application(handler=handle))
+    client = await connect(served)
+    await client.send(f"GET / HTTP/1.1\r\nHost: a\r\n{ask()}\r\n".encode() + make_frame(TEXT, b"a"))
+    await asked.wait()
+    client.send_eof()
+    await asyncio.sleep(0.1)
+    go_on.set()
+    await asyncio.wait_for(ended.wait(), 5)
+    assert seen == ["a", 1006]
+
+
 async def test_a_bare_handler_is_cancelled_when_its_server_stops(serve: Serve, opened: Open) -> None:
     outcome: list[str] = []
 
@@ -435,6 +552,16 @@ async def test_a_bare_handler_is_cancelled_when_its_server_stops(serve: Serve, o
     await served.stop()
     assert (await ws.receive(5)).type is WSMsgType.CLOSED
     assert outcome == ["cancelled"]
+
+
+async def test_over_tls_an_error_ends_the_connection_though_the_peer_waits(
+    serve_ws: Any, connect: Connect, tls: Tls
+) -> None:
+    served = await serve_ws(echo, ssl_context=tls.server, max_msg_size=1000, timeout=1000)
+    client = await connect(served, ssl=tls.client, server_hostname="localhost")
+    await shake(client)
+    await client.send(make_frame(0x82, bytes(5000)) + make_frame(CLOSE, b"\x03\xf1"))
+    assert (await client.read_until_closed())[2:4] == (1009).to_bytes(2, "big")
 
 
 async def test_over_tls_it_is_the_same(serve_ws: Any, connect: Connect, tls: Tls) -> None:

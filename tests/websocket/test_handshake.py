@@ -105,6 +105,8 @@ async def test_http_1_0_opens_no_websocket(serve_ws: Any, connect: Connect) -> N
         (["self"], "https://site.example:8443", 101),
         (["self"], "http://site.example", 403),
         (["self"], "self", 403),
+        (["self"], "http://[", 403),
+        (["self"], "http://site.example:8443]", 403),
         ([], "https://good.example", 403),
     ],
 )

@@ -14,10 +14,12 @@ from corelet_websocket import (
     ClientWebSocketResponse,
     ClientWSTimeout,
     PermessageDeflate,
+    WebSocketClientHandshake,
     WebSocketError,
     WSCloseCode,
     WSMessageTypeError,
     WSMsgType,
+    open_client_websocket,
 )
 from tests.conftest import Connect, Serve
 from tests.websocket.conftest import Open, echo
@@ -310,6 +312,37 @@ async def test_a_receiver_that_is_behind_stops_the_reading(serve_ws: Any, opened
     await asyncio.wait_for(ws.send_bytes(b"\xff"), 10)
     await ws.close()
     assert received == [*(number % 256 for number in range(sent + 1)), 255]
+
+
+class Still(asyncio.Transport):
+    """A transport that notes whether it would read."""
+
+    is_read = False
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def is_closing(self) -> bool:
+        return False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
+
+
+@pytest.mark.parametrize(("count", "is_read"), [(0, True), (1, True), (10_000, False)])
+async def test_a_client_that_is_behind_from_the_beginning_does_not_read_on(count: int, is_read: bool) -> None:
+    transport = Still()
+    ws = open_client_websocket(transport, WebSocketClientHandshake(), rest=make_frame(TEXT, b"a", mask=None) * count)
+    assert transport.is_read is is_read
+    for _ in range(count):
+        assert (await ws.receive()).data == "a"
+    assert transport.is_read
 
 
 async def test_a_message_over_the_limit_ends_the_connection_by_1009(serve_ws: Any, opened: Open) -> None:

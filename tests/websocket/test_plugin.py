@@ -129,6 +129,10 @@ async def test_the_operator_sees_what_is_open(serve: Serve, opened: Open) -> Non
     assert report()[0] == "open WebSockets: 0"
 
 
+def test_an_applications_mapping_is_its_authors() -> None:
+    assert dict(web.Application(plugins=[plugin])) == {}
+
+
 async def test_no_hook_is_called_for_a_websocket(serve: Serve, opened: Open) -> None:
     app = web.Application(handler=handle, plugins=[plugin, Reversing()])
     served = await serve(app)

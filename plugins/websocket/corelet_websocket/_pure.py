@@ -451,7 +451,7 @@ class Channel:
         self.has_heartbeat: Final = has_heartbeat
         #: The transport; None once it is gone.
         self.transport: asyncio.Transport | None = None
-        #: What ``receive()`` gives for ever when no message waits.
+        #: What ``receive()`` gives when no message waits any more.
         self.ended: WSMessage | None = None
         # Messages that wait: one by itself, since most times there is no other; the deque for more is made when needed.
         self._first: WSMessage | None = None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from .connection import WebSocketConnection
+from .connection import WebSocketConnection, check_heartbeat
 from .deflate import Deflate
 from .endpoint import WebSocketEndpoint
 from .limits import CLOSE_SECONDS, MAX_MSG_SIZE, WRITER_LIMIT
@@ -147,6 +147,7 @@ def open_client_websocket(
 
     Raises:
         ConnectionResetError: the server has gone meanwhile.
+        ValueError: the heartbeat is not more than 0.
     """
     if transport.is_closing():
         raise reset_error("the server has gone before the WebSocket was open")
@@ -159,7 +160,7 @@ def open_client_websocket(
         writer_limit=writer_limit,
         decode_text=decode_text,
         autoping=autoping,
-        heartbeat=heartbeat,
+        heartbeat=check_heartbeat(heartbeat),
         close_seconds=waits.ws_close,
         on_lost=None if on_lost is None else lambda connection: on_lost(),
     )
@@ -167,7 +168,8 @@ def open_client_websocket(
     connection.connection_made(transport)
     if rest:
         connection.data_received(rest)
-    transport.resume_reading()
+    if not connection.is_reading_paused:
+        transport.resume_reading()
     return ClientWebSocketResponse(
         connection,
         protocol=handshake.protocol,

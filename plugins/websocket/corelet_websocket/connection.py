@@ -23,6 +23,7 @@ from .frame import Channel, FrameReader
 from .limits import (
     CLOSE_SECONDS,
     CLOSED_RECEIVES,
+    LINGER_SECONDS,
     MAX_CONTROL_BYTES,
     MAX_CONTROL_FRAMES,
     MAX_MSG_SIZE,
@@ -71,6 +72,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         "_heartbeat",
         "_heartbeat_timer",
         "_late_pong",
+        "_linger_timer",
         "_lost_waiters",
         "_on_lost",
         "_writer_limit",
@@ -110,6 +112,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         self._closed_receives = 0
         self._close_timer: asyncio.TimerHandle | None = None
         self._heartbeat_timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
         #: The peer's close code, 1006 where the connection was lost, ours where the peer broke the protocol.
         self.close_code: int | None = None
         #: Why the connection failed.
@@ -144,10 +147,10 @@ class WebSocketConnection(Channel, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End: wake everybody."""
         self.transport = None
-        for timer in (self._close_timer, self._heartbeat_timer):
+        for timer in (self._close_timer, self._heartbeat_timer, self._linger_timer):
             if timer is not None:
                 timer.cancel()
-        self._close_timer = self._heartbeat_timer = None
+        self._close_timer = self._heartbeat_timer = self._linger_timer = None
         if self.close_code is None:
             self.close_code = WSCloseCode.ABNORMAL_CLOSURE
         if self.exception is None and exc is not None and not self.close_received:
@@ -181,7 +184,11 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         if error is not None and not self.is_failed and not self.close_received:
             self._fail(error)
             return self.take_message()
-        return self.ended
+        ended = self.ended
+        if ended is CLOSING_MESSAGE:
+            # Said once; the next receive() waits for the end, or a loop that doesn't look would hold up all others.
+            self.ended = None
+        return ended
 
     def count_closed(self) -> None:
         """Note that CLOSED was received.
@@ -248,7 +255,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
             self.enqueue(message)
 
     def _end(self, message: WSMessage) -> None:
-        """Give this message to every receive() from now on, behind those that wait."""
+        """Give this message to receive() from now on, behind those that wait; CLOSING once, CLOSED again and again."""
         self.ended = message
         self.receiver.wake()
 
@@ -331,10 +338,10 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         """Fail once the messages before the error have been taken, so that they can be answered; or the time is up."""
         if self.is_failed or self.close_received:
             return
-        if self.has_message:
-            self._start_close_timer(lambda: self._fail(error))
-        else:
+        if not self.has_message:
             self._fail(error)
+        elif self._close_timer is None:  # else its time runs already, whatever else comes
+            self._start_close_timer(lambda: self._fail(error))
 
     def _fail(self, error: WebSocketError) -> None:
         """End for what the peer has done. Source: RFC 6455 section 7.1.7."""
@@ -355,6 +362,8 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         self._start_close_timer(self._abort)
         if transport.can_write_eof():
             transport.write_eof()
+        elif self._close_seconds is None or self._close_seconds > LINGER_SECONDS:
+            self._linger_timer = self.loop.call_later(LINGER_SECONDS, transport.close)
         self.receiver.wake()
 
     async def wait_handshake(self) -> None:
@@ -379,7 +388,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         """Look whether the peer lives. One timer a connection: what is received only notes the time."""
         heartbeat = self._heartbeat
         assert heartbeat is not None
-        if self.close_sent or self.transport is None:
+        if self.is_closing:
             return
         now = self.loop.time()
         # While we don't read, a peer can't be heard.
@@ -426,6 +435,17 @@ def make_close_payload(code: int, reason: bytes) -> bytes:
         raise ValueError(f"the reason of a close has {len(reason)} bytes, limit {MAX_REASON_BYTES}")
     reason.decode()
     return code.to_bytes(2, "big") + reason
+
+
+def check_heartbeat(heartbeat: float | None) -> float | None:
+    """Take seconds of silence, None for no heartbeat.
+
+    Raises:
+        ValueError: not more than 0, which would take every peer for dead at once.
+    """
+    if heartbeat is not None and heartbeat <= 0:
+        raise ValueError(f"heartbeat is {heartbeat}, expected seconds, more than 0; None for no heartbeat")
+    return heartbeat
 
 
 def check_control_payload(message: bytes | str) -> bytes:

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
 
@@ -168,7 +167,7 @@ def _check_origin(values: Sequence[str], origins: Sequence[str], host: str) -> N
     if len(values) == 1:
         if origin in origins and origin != SELF_ORIGIN:
             return
-        if SELF_ORIGIN in origins and urlsplit(origin).netloc == host.lower():
+        if SELF_ORIGIN in origins and origin.partition("://")[2] == host.lower():
             return
     raise web.HTTPForbidden(text=f"origin {', '.join(values)!r} is not allowed")
 

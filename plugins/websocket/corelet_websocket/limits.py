@@ -21,6 +21,8 @@ FRAGMENT_BYTES: Final = 32
 MAX_CONTROL_FRAMES: Final = 1000
 #: Seconds that a peer gets to answer a close frame. aiohttp's ``timeout``.
 CLOSE_SECONDS: Final = 10.0
+#: Seconds that a peer that broke the protocol gets to read why, over TLS, which can't be closed for writing alone.
+LINGER_SECONDS: Final = 1.0
 #: Bytes of a control frame's payload. Source: RFC 6455 section 5.5.
 MAX_CONTROL_BYTES: Final = 125
 #: Bytes of the reason in a close frame, beside the code. Source: RFC 6455 section 5.5.1.

@@ -9,7 +9,7 @@ from typing import Any
 from corelet import hookimpl, web
 
 from . import hookspecs
-from .registry import WEBSOCKETS, WebSockets
+from .registry import find_websockets, make_websockets
 
 
 @hookimpl
@@ -21,8 +21,7 @@ def corelet_add_hookspecs(manager: Any) -> None:
 @hookimpl
 def corelet_configure(app: web.Application) -> None:
     """Give the application a place for its WebSockets, which end when it is told to stop."""
-    websockets = WebSockets()
-    app[WEBSOCKETS] = websockets
+    websockets = make_websockets(app)
 
     async def start_close(app: web.Application) -> None:
         websockets.start_close()
@@ -34,13 +33,13 @@ def corelet_configure(app: web.Application) -> None:
 @asynccontextmanager
 async def corelet_lifespan(app: web.Application) -> AsyncIterator[None]:
     """Ask other plugins for extensions."""
-    app.plugins.call_all("corelet_websocket_extensions", registry=app[WEBSOCKETS].extensions)
+    app.plugins.call_all("corelet_websocket_extensions", registry=find_websockets(app).extensions)
     yield
 
 
 @hookimpl
 def corelet_report(app: web.Application) -> list[str]:
     """Tell the operator how many WebSockets are open, and which extensions are accepted."""
-    websockets = app[WEBSOCKETS]
+    websockets = find_websockets(app)
     names = [websockets.deflate.name, *(factory.name for factory in websockets.extensions)]
     return [f"open WebSockets: {len(websockets)}", f"extensions: {', '.join(names)}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from corelet import web
 
@@ -24,10 +25,13 @@ class WebSockets:
         self.extensions = WebSocketExtensionRegistry()
         self.deflate = PermessageDeflate()
         self._open: set[WebSocketConnection] = set()
+        self._is_stopping = False
 
     def add(self, connection: WebSocketConnection) -> None:
-        """Take an open socket."""
+        """Take an open socket; while the application stops, it is closed at once."""
         self._open.add(connection)
+        if self._is_stopping:
+            _start_shutdown(connection)
 
     def discard(self, connection: WebSocketConnection) -> None:
         """Forget a socket that is gone."""
@@ -38,17 +42,28 @@ class WebSockets:
 
     def start_close(self) -> None:
         """Tell every peer that the server goes away; handlers that receive come to their end."""
+        self._is_stopping = True
         for connection in tuple(self._open):
-            connection.start_close(WSCloseCode.GOING_AWAY, _SHUTDOWN_REASON)
+            _start_shutdown(connection)
 
 
-#: Where an application keeps them.
-WEBSOCKETS: Final = web.AppKey("corelet_websocket.websockets", WebSockets)
+def _start_shutdown(connection: WebSocketConnection) -> None:
+    connection.start_close(WSCloseCode.GOING_AWAY, _SHUTDOWN_REASON)
+
+
+# Beside the applications, whose mappings are their authors'.
+_WEBSOCKETS: Final[WeakKeyDictionary[web.Application, WebSockets]] = WeakKeyDictionary()
 
 #: For applications that were made without this plugin, and bare handlers: nobody tells these that the server stops.
 _UNATTENDED: Final = WebSockets()
 
 
+def make_websockets(app: web.Application) -> WebSockets:
+    """Make what belongs to an application."""
+    websockets = _WEBSOCKETS[app] = WebSockets()
+    return websockets
+
+
 def find_websockets(app: Any) -> WebSockets:
     """Find what belongs to the application that a connection serves; ``app`` is None for a bare handler."""
-    return _UNATTENDED if app is None else app.get(WEBSOCKETS, _UNATTENDED)
+    return _UNATTENDED if app is None else _WEBSOCKETS.get(app, _UNATTENDED)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from corelet import web
 
-from .connection import WebSocketConnection
+from .connection import WebSocketConnection, check_heartbeat
 from .endpoint import WebSocketEndpoint
 from .extension import WebSocketExtensionFactory
 from .handshake import ServerHandshake, read_protocols, read_strings
@@ -47,6 +47,10 @@ class WebSocketResponse(WebSocketEndpoint, web.StreamResponse):
             Requests without Origin come from no browser and are let in. None, the default, lets every page connect: set
             it where cookies or the network's place say who somebody is.
 
+    Raises:
+        ValueError: a subprotocol is no token or is given twice, or the heartbeat is not more than 0.
+        TypeError: one str is given where a list is expected.
+
     Source: RFC 6455; RFC 7692.
     """
 
@@ -72,7 +76,7 @@ class WebSocketResponse(WebSocketEndpoint, web.StreamResponse):
         self._receive_timeout = receive_timeout
         self._autoclose = autoclose
         self._autoping = autoping
-        self._heartbeat = heartbeat
+        self._heartbeat = check_heartbeat(heartbeat)
         self._compress = compress
         self._max_msg_size = max_msg_size
         self._writer_limit = writer_limit
@@ -130,13 +134,9 @@ class WebSocketResponse(WebSocketEndpoint, web.StreamResponse):
             close_seconds=self._timeout,
             on_lost=websockets.discard,
         )
-        websockets.add(connection)
-        try:
-            request.take_over(connection)
-        except BaseException:
-            websockets.discard(connection)
-            raise
+        request.take_over(connection)
         self._connection = connection
+        websockets.add(connection)
         return writer
 
     def _find_factories(self, websockets: WebSockets) -> list[WebSocketExtensionFactory]:
