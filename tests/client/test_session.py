@@ -285,6 +285,18 @@ async def test_a_plugin_that_wants_nothing_costs_nothing(raw) -> None:
         assert session.trace_configs == []
 
 
+async def test_a_first_use_that_fails_leaves_the_session_as_it_was(raw) -> None:
+    watcher = Watcher()
+    server = await raw(serve_ok)
+    async with corelet.ClientSession(
+        headers=[("Host", "a"), ("Host", "b")], plugins=[watcher, "compression"]
+    ) as session:
+        for _ in range(2):
+            with pytest.raises(ValueError, match="one Host"):
+                await session.get(server.url)
+        assert session.trace_configs == []
+
+
 async def test_an_error_of_a_plugin_names_it(raw) -> None:
     class Broken:
         @hookimpl

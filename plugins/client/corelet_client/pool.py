@@ -154,10 +154,9 @@ class Pool:
             heapq.heappush(self._first, waiter)
 
     def _has_room(self, key: ConnectionKey) -> bool:
-        return self._has_room_of_all() and self._has_room_of_key(key)
-
-    def _has_room_of_all(self) -> bool:
-        return not self._limit or self._places < self._limit
+        if self._limit and self._places >= self._limit:
+            return False
+        return not self._limit_per_key or self._places_of.get(key, 0) < self._limit_per_key
 
     def _has_room_of_key(self, key: ConnectionKey) -> bool:
         return not self._limit_per_key or self._places_of.get(key, 0) < self._limit_per_key
@@ -182,7 +181,7 @@ class Pool:
             self._give_place()
 
     def _give_place(self) -> None:
-        while self._first and self._has_room_of_all():
+        while self._first and (not self._limit or self._places < self._limit):
             waiter = heapq.heappop(self._first)
             waiter.is_forward = False
             key = waiter.key

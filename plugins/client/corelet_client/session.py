@@ -208,15 +208,17 @@ class ClientSession:
                 "make one in each loop"
             )
         manager = _share_manager() if self._plugins is None else make_manager((plugin, *self._plugins))
+        self._codings = Codings()  # another one where an earlier attempt has failed
         manager.call_all("corelet_register_codings", codings=self._codings)
         self._wrappers = tuple(manager.call_all("corelet_client_wrap_send", session=self))
-        self._trace_configs += manager.call_all("corelet_client_trace", session=self)
+        added = manager.call_all("corelet_client_trace", session=self)
+        self._complete_headers = self._make_headers()
+        self._send = self._wrap(self._middlewares)
+        self._trace_configs += added
         for config in self._trace_configs:
             config.freeze()
         if self._auto_decompress:
             self._settings = dataclasses.replace(self._settings, codings=self._codings)
-        self._complete_headers = self._make_headers()
-        self._send = self._wrap(self._middlewares)
         self._loop = loop
 
     def _make_headers(self) -> CIMultiDict[str]:
