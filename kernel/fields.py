@@ -78,6 +78,9 @@ def _parse_parameters(value: str) -> dict[str, str]:
 
 # Charsets
 
+#: Python's own, which are no charsets of texts: the first two take minutes for a MiB.
+_OWN_CODECS: Final = frozenset({"punycode", "idna", "raw_unicode_escape", "undefined", "unicode_escape"})
+
 
 def find_codec(charset: str | None) -> str:
     """Find Python's name for a charset that a peer has named; utf-8 where it has named none.
@@ -85,7 +88,7 @@ def find_codec(charset: str | None) -> str:
     The interpreter remembers every spelling that it was ever asked for, so it is asked for its own ones only.
 
     Raises:
-        LookupError: Python brings no such codec.
+        LookupError: Python brings no codec for it.
     """
     if charset is None:
         return "utf-8"
@@ -100,7 +103,7 @@ def _list_codecs() -> frozenset[str]:
     import pkgutil
 
     modules = (module.name for module in pkgutil.iter_modules(encodings.__path__))
-    return frozenset((*modules, *encodings.aliases.aliases))
+    return frozenset((*modules, *encodings.aliases.aliases)) - _OWN_CODECS
 
 
 # Content-Disposition

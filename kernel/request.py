@@ -634,8 +634,6 @@ class BaseRequest(DataMapping):
             return parse_urlencoded(body, find_codec(self.charset))
         except LookupError as exc:
             raise HTTPUnsupportedMediaType(text="the form's charset is unknown") from exc
-        except UnicodeError as exc:
-            raise HTTPBadRequest(text="the form is no text in its charset") from exc
 
     async def multipart(self) -> Any:
         """Read the body as multipart, part by part.

@@ -66,7 +66,9 @@ async def test_text_by_the_charset_of_the_answer_or_the_caller_or_the_session(ra
             assert await response.text(encoding="cp1252") == "ä"
 
 
-@pytest.mark.parametrize("charset", ["hex", "no-such-charset", "utf-8" + "x" * 1000, "rot13", "zlib"])
+@pytest.mark.parametrize(
+    "charset", ["hex", "no-such-charset", "utf-8" + "x" * 1000, "rot13", "zlib", "punycode", "idna"]
+)
 async def test_a_charset_that_is_none_of_text_counts_as_none(raw, client, charset: str) -> None:
     server = await raw(answer(b"text", f"Content-Type: text/plain; charset={charset}\r\n"))
     async with client.get(server.url) as response:

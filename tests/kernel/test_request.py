@@ -474,7 +474,14 @@ async def test_text_is_decoded_by_its_charset(see: See, body: bytes, content_typ
     assert await see(lambda r: r.text(), post(body, f"Content-Type: {content_type}\r\n")) == text
 
 
-@pytest.mark.parametrize("charset", ["nope", "base64", "zlib", "rot13", "..", "a/b", "\xff", "\xc3\xa9", "x" * 5000])
+@pytest.mark.parametrize(
+    "charset",
+    [
+        *("nope", "base64", "zlib", "rot13", "..", "a/b", "\xff", "\xc3\xa9", "x" * 5000),
+        # Python's own, of which some take minutes for a MiB
+        *("punycode", "IDNA", "undefined", "unicode-escape", "raw_unicode_escape"),
+    ],
+)
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded"])
 async def test_unknown_charset_is_415(ask: Callable[..., Awaitable[Answer]], charset: str, media_type: str) -> None:
     async def handler(request: web.BaseRequest) -> web.Response:
@@ -484,7 +491,7 @@ async def test_unknown_charset_is_415(ask: Callable[..., Awaitable[Answer]], cha
     assert (await ask(handler, post(b"a%fe=\xff", f"Content-Type: {media_type}; charset={charset}\r\n"))).status == 415
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "undefined", "idna", "utf-16"])
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16"])
 async def test_bytes_that_are_no_text_in_their_charset_are_400(
     ask: Callable[..., Awaitable[Answer]], charset: str
 ) -> None:
@@ -492,14 +499,6 @@ async def test_bytes_that_are_no_text_in_their_charset_are_400(
         return web.Response(text=await request.text())
 
     assert (await ask(handler, post(b"a\xff\xfe", f"Content-Type: text/plain; charset={charset}\r\n"))).status == 400
-
-
-async def test_form_in_a_charset_that_decodes_nothing_is_400(ask: Callable[..., Awaitable[Answer]]) -> None:
-    async def handler(request: web.BaseRequest) -> web.Response:
-        return web.Response(text=str(await request.post()))
-
-    data = post(b"a=1", "Content-Type: application/x-www-form-urlencoded; charset=undefined\r\n")
-    assert (await ask(handler, data)).status == 400
 
 
 async def test_charsets_that_peers_invent_are_not_kept(serve: Serve, connect: Connect) -> None:
