@@ -362,11 +362,10 @@ def show_routes(options: argparse.Namespace) -> None:
     """Print a table of the routes."""
     app = _load_app_quietly(options.app)
     if app.handler is not None:
-        _print(f"{_name_object(app.handler)} answers every request: the application has no router")
+        _print([f"{_name_object(app.handler)} answers every request: the application has no router"])
         return
     rows = [describe_route(route) for route in app.router.routes()]
-    for line in _align([("METHOD", "PATH", "NAME", "HANDLER"), *rows]):
-        _print(line)
+    _print(_align([("METHOD", "PATH", "NAME", "HANDLER"), *rows]))
 
 
 def describe_route(route: Any) -> tuple[str, ...]:
@@ -406,8 +405,7 @@ def show_plugins(options: argparse.Namespace) -> None:
             manager = app.plugins
     finally:
         facts = _describe_plugins(manager, app)
-        for line in [json.dumps(facts, indent=2)] if options.json else _draw_plugins(facts["plugins"]):
-            _print(line)
+        _print([json.dumps(facts, indent=2)] if options.json else _draw_plugins(facts["plugins"]))
 
 
 def _describe_plugins(manager: PluginManager, app: Application | None) -> dict[str, Any]:
@@ -460,5 +458,9 @@ def _align(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _print(line: str) -> None:
-    print(line)  # noqa: T201 -- a command
+def _print(lines: Iterable[str]) -> None:
+    """Print an answer, or as much of it as its reader wants: ``corelet plugins | head``."""
+    try:
+        print(*lines, sep="\n", flush=True)  # noqa: T201 -- a command
+    except BrokenPipeError:  # and again at the exit, unless there is another place for the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

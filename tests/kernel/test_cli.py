@@ -335,6 +335,17 @@ def test_plugins_are_shown_where_metadata_can_not_be_read(shell: Shell, site: Fa
     )
 
 
+def test_a_reader_that_has_had_enough_is_no_error(shell: Shell) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "corelet", "plugins"],
+        cwd=shell.folder, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_without_plugins_it_says_what_to_do(shell: Shell, site: FakeSite) -> None:
     done = shell.run("plugins", site=site)
     assert done.stdout == "no plugin is installed: pip install 'corelet[routing]' brings a router\n"
