@@ -100,7 +100,7 @@ async def serve() -> AsyncIterator[Serve]:
             running.push_async_callback(server.close)
             assert server.runner is not None
             assert server.port is not None
-            return Served(server.runner, server.make_url("/"), server.host, server.port)
+            return Served(server.runner, server.make_url("/").origin(), server.host, server.port)
 
         yield start
 
