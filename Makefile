@@ -34,14 +34,14 @@ RUNNER ?= $(COVERAGE) run
 BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python),\
 	$(if $(shell $(candidate) -c 'print(1)' 2>/dev/null),$(candidate))) $(PYTHON))
 
-.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format pages docs autobahn fuzz changelog clean
+.PHONY: help run test setup forget-coverage test-fast test-pure coverage bench micro lint lint-style lint-types lint-floors lint-fragments format pages plots docs autobahn fuzz changelog clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 help:
 	@echo 'make run     serve the demo, a chat, on http://$(HOST):$(PORT)/ (REDIS_URL=redis://... for several processes)'
 	@echo 'make test    run every test: the accelerated wire on uvloop, the plain one on asyncio; coverage of both'
-	@echo 'make bench   measure against the peers (ARGS="--quick")'
+	@echo 'make bench   measure against the peers, and draw plots (ARGS="--quick", ARGS=--keep);  make plots  draws the kept run'
 	@echo 'make micro   measure single steps: parser, serialiser, router, a request without sockets'
 	@echo 'make lint    ruff, mypy, import-linter, changelog fragments;  make format  lets ruff mend what it can'
 	@echo 'make docs    build the documentation into docs/_build/html;  make pages  writes what is made of docstrings and help'
@@ -87,7 +87,14 @@ bench:
 micro:
 	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) PYTHON=$(BENCH_PYTHON) ARGS='$(ARGS)' micro-here
 
-.PHONY: bench-here micro-here
+plots:
+	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) PYTHON=$(BENCH_PYTHON) plots-here
+
+.PHONY: bench-here micro-here plots-here
+plots-here: $(VENV)/.installed-bench-$(VERSION)
+	$(BIN)/python -m benchmarks.plots
+	$(BIN)/python -m benchmarks.pages
+
 bench-here: $(VENV)/.installed-bench-$(VERSION) $(WIRE)
 	@command -v wrk >/dev/null || { echo 'The benchmarks need wrk: apt-get install wrk' >&2; exit 1; }
 	$(BIN)/python -m benchmarks.run $(ARGS)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import importlib.util
 import json
+import shutil
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import report, scenarios
+from benchmarks import pages, plots, report, scenarios
 from benchmarks.client import measure_calls
 from benchmarks.idle import allow_open_files, measure_idle
 from benchmarks.load import find_wrk, measure_load
 from benchmarks.process import PAGE_BYTES, ROOT, ServerFailedError, ServerProcess, choose_processors
+from benchmarks.result import KEPT, Result, read_result
 from benchmarks.startup import measure_import
 from benchmarks.transfer import measure_transfer
 from benchmarks.websocket import measure_echo
 
 RESULT: Final = ROOT / "benchmarks" / "results" / "latest.json"
+PLOTS: Final = RESULT.parent / "plots"
 
 LOADS: Final = {load.name: load for load in scenarios.LOADS}
 CALLS: Final = {call.name: call for call in scenarios.CALLS}
@@ -99,7 +103,13 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--python", default=sys.executable, help="interpreter that runs the servers (this one)")
     parser.add_argument("--json", type=Path, default=RESULT, help=f"where the result goes ({RESULT.relative_to(ROOT)})")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a claim is missed")
-    return parser.parse_args()
+    parser.add_argument(
+        "--keep", action="store_true", help="have README and documentation show this run: kept.json, plots, tables"
+    )
+    arguments = parser.parse_args()
+    if arguments.keep and (arguments.only or arguments.servers or arguments.quick):
+        parser.error("--keep takes a whole run: not with --only, --servers or --quick")
+    return arguments
 
 
 def main() -> int:
@@ -110,6 +120,8 @@ def main() -> int:
     """
     arguments = read_arguments()
     find_wrk()
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SystemExit("the plots need matplotlib: pip install --group bench")
     allow_open_files()
     patterns = arguments.only or ["*"]
     names = frozenset(name for name in scenarios.SERVERS_OF if any(fnmatch.fnmatch(name, p) for p in patterns))
@@ -138,10 +150,23 @@ def main() -> int:
     shown = [verdict for verdict in verdicts if verdict.value is not None or not is_partial]
     print(f"\n{report.format_tables(bench.samples)}\n\n{report.format_verdicts(shown)}\n")
     print(f"{time.monotonic() - started:.0f} s; every sample is in {arguments.json}")
+    plots.draw_all(Result(document, bench.samples), PLOTS)
+    print(f"its plots are in {PLOTS.relative_to(ROOT)}")
     if bench.failures:
         print(f"FAILED, see above: {', '.join(bench.failures)}", file=sys.stderr)
+    elif arguments.keep:
+        keep(arguments.json)
     missed = any(verdict.is_met is False for verdict in verdicts)
     return 1 if bench.failures or (arguments.check and missed) else 0
+
+
+def keep(path: Path) -> None:
+    """Have README and documentation show a run in place of the one before."""
+    if path.resolve() != KEPT:
+        shutil.copyfile(path, KEPT)
+    plots.draw_all(read_result())
+    pages.write(read_result())
+    print("README, documentation and kept.json show this run")
 
 
 if __name__ == "__main__":

@@ -17,9 +17,8 @@ from typing import Final
 
 import pytest
 
-from tests.distributions.projects import ASKING, PROJECTS, write_project
+from tests.distributions.projects import ASKING, PROJECTS, ROOT, write_project, write_readme_project
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 #: The least version of pluggy that the kernel's pyproject allows.
 LOWEST_PLUGGY: Final = "pluggy==1.5.0"
 #: Builds the wheels of several projects in one process: arguments are the target and the folders.
@@ -77,6 +76,7 @@ class Environment:
         ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
         shutil.copytree(ROOT / "plugins" / "routing", routing, ignore=ignored)
         others = [write_project(self.folder / "projects", name) for name in PROJECTS]
+        others.append(write_readme_project(self.folder))
         self.wheels.mkdir()
         run(sys.executable, "-W", "ignore", "-c", BUILD, self.wheels, kernel, routing, *others, CC="/bin/false")
 

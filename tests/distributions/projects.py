@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 #: What programs of tests begin with: ``ask(app, b"GET / ...")`` serves an application and gives the whole answers.
 ASKING: Final = """
 import asyncio
@@ -235,6 +237,20 @@ def write_project(folder: Path, name: str) -> Path:
         lines += ['[project.entry-points."corelet.hook_api"]', f'"{project.hook_api}" = "{module}"']
     lines.append(f'[tool.setuptools]\npy-modules = ["{module}"]')
     (place / "pyproject.toml").write_text("\n".join(lines) + "\n")
+    return place
+
+
+def write_readme_project(folder: Path) -> Path:
+    """Write the plugin of the README as it stands there; its folder."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    metadata = re.search(r"^```toml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    source = re.search(r"^```python plugin\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert metadata
+    assert source
+    place = folder / "readme"
+    place.mkdir()
+    (place / "pyproject.toml").write_text(metadata[1])
+    (place / "corelet_hello.py").write_text(source[1])
     return place
 
 

@@ -22,6 +22,10 @@ def test_the_smallest_plugin_changes_every_response(with_: With) -> None:
     assert with_().run(SERVE_HELLO) == "200 OK | hello"
 
 
+def test_the_readmes_plugin_is_found_as_soon_as_it_is_installed(with_: With) -> None:
+    assert with_("corelet-hello").run(SERVE_HELLO) == "200 OK | X-Served-By: corelet | hello"
+
+
 ROUTED = """
 app = web.Application()
 app.router.add("", hello)
