@@ -12,12 +12,17 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from corelet import cli, hookspecs
 from corelet.hookspecs import EXCLUSIVE_MARK
+from docs.docstring import convert, write_definition
+from docs.limits import make_limits
+from docs.ports import make_ports
+from docs.reference_pages import make_reference
 
 FOLDER: Final = Path(__file__).parent
 ROOT: Final = FOLDER.parent
@@ -70,8 +75,7 @@ def write_signature(hook: Callable[..., Any]) -> str:
     """Write a hook's signature as its source has it."""
     function = ast.parse(textwrap.dedent(inspect.getsource(hook))).body[0]
     assert isinstance(function, ast.FunctionDef)
-    returns = "None" if function.returns is None else ast.unparse(function.returns)
-    return f"def {function.name}({ast.unparse(function.args)}) -> {returns}"
+    return write_definition(function)
 
 
 def find_kind(hook: Callable[..., Any]) -> str:
@@ -84,7 +88,7 @@ def find_kind(hook: Callable[..., Any]) -> str:
 def make_hooks() -> str:
     """Make the page of hooks."""
     introduction = (inspect.getdoc(hookspecs) or "").partition("\n\n")[2]
-    parts = [_HOOKS.format(introduction=_convert(introduction))]
+    parts = [_HOOKS.format(introduction=convert(introduction))]
     for title, module in find_hookspecs():
         parts.append(f"## {title}\n")
         parts += [_make_hook(hook) for hook in find_hooks(module)]
@@ -92,18 +96,13 @@ def make_hooks() -> str:
 
 
 def _make_hook(hook: Callable[..., Any]) -> str:
-    text = _convert(inspect.getdoc(hook) or "")
+    text = convert(inspect.getdoc(hook) or "")
     text = re.sub(r"^    (\w+): ", r"- `\1`: ", text, flags=re.MULTILINE)
     text = re.sub(r"^ {4,}(?=\S)", "  ", text, flags=re.MULTILINE)
     for part in _PARTS:
         text = re.sub(rf"^{part}:", f"**{part}:**", text, flags=re.MULTILINE)
     text = text.replace("**Args:**\n", "**Args:**\n\n")
     return f"### {hook.__name__}\n\n```py\n{write_signature(hook)}\n```\n\nKind: {find_kind(hook)}. {text}\n"
-
-
-def _convert(text: str) -> str:
-    """Turn reStructuredText's literals into Markdown's."""
-    return text.replace("``", "`")
 
 
 def make_command_line() -> str:
@@ -119,7 +118,13 @@ def _make_help(title: str, parser: argparse.ArgumentParser) -> str:
 
 
 #: Page -> what makes it.
-PAGES: Final = {"hooks.md": make_hooks, "command-line.md": make_command_line}
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "hooks.md": make_hooks,
+    "ports.md": make_ports,
+    "limits.md": make_limits,
+    "command-line.md": make_command_line,
+    **{path: partial(make_reference().__getitem__, path) for path in make_reference()},
+}
 
 
 def main() -> None:

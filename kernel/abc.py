@@ -38,8 +38,11 @@ class Mark(enum.Enum):
     CHUNK_END = "chunk end"
 
 
+#: :attr:`Mark.END_OF_MESSAGE`.
 END_OF_MESSAGE: Final = Mark.END_OF_MESSAGE
+#: :attr:`Mark.PAUSED`.
 PAUSED: Final = Mark.PAUSED
+#: :attr:`Mark.CHUNK_END`.
 CHUNK_END: Final = Mark.CHUNK_END
 
 
@@ -149,7 +152,7 @@ class AbstractRouter(ABC):
 
 
 class AbstractView(ABC):
-    """A handler that is a class: made with the request, awaited for the response."""
+    """A handler that is a class: made with the request, awaited for the response. ``web.View`` is one."""
 
     def __init__(self, request: Any) -> None:
         self._request = request
@@ -254,7 +257,11 @@ class AbstractStreamWriter(ABC):
         """Frame the body by the chunked coding. Source: RFC 9112 section 7.1."""
 
     def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
-        """Code the content before it is framed."""
+        """Code the content before it is framed.
+
+        Raises:
+            LookupError: there is no such coding; any by default.
+        """
         raise LookupError(f"no content coding {encoding!r}: pip install corelet-compression")
 
     def send_headers(self) -> None:
@@ -262,27 +269,38 @@ class AbstractStreamWriter(ABC):
 
 
 class ReadingControl(Protocol):
-    """What a stream needs of its connection: to stop and go on reading."""
+    """What a :class:`~corelet.StreamReader` needs of its connection: to stop and go on reading."""
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        """Read no more: the reader is behind."""
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        """Read on."""
 
 
 class UpgradedProtocol(Protocol):
-    """What takes a connection over after an upgrade: an ``asyncio.Protocol``."""
+    """What takes a connection over after an upgrade: an ``asyncio.Protocol``.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+    Handed to ``request.take_over()`` once the answer is prepared.
+    """
 
-    def data_received(self, data: bytes) -> None: ...
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; the first call."""
 
-    def eof_received(self) -> bool | None: ...
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; first those that were read beyond the request, if there are any."""
 
-    def connection_lost(self, exc: Exception | None) -> None: ...
+    def eof_received(self) -> bool | None:
+        """Take the end of what the peer sends; something true keeps the transport open for writing."""
 
-    def pause_writing(self) -> None: ...
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; the last call."""
 
-    def resume_writing(self) -> None: ...
+    def pause_writing(self) -> None:
+        """Write no more: the peer is behind."""
+
+    def resume_writing(self) -> None:
+        """Write on."""
 
 
 class NegotiatedConnection(ABC):
@@ -603,6 +621,7 @@ class ResolveResult(TypedDict):
     hostname: str
     #: The address.
     host: str
+    #: The port that was asked for.
     port: int
     #: Of the address: ``socket.AF_INET`` or ``AF_INET6``.
     family: int
@@ -613,7 +632,7 @@ class ResolveResult(TypedDict):
 
 
 class AbstractResolver(ABC):
-    """Find the addresses of a host, for a client."""
+    """Find the addresses of a host, for a client. Given by ``TCPConnector(resolver=...)``."""
 
     @abstractmethod
     async def resolve(self, host: str, port: int = 0, family: int = 2) -> list[ResolveResult]:
@@ -634,9 +653,11 @@ class AbstractResolver(ABC):
 
 
 class AbstractCookieJar(Sized, Iterable["Morsel[str]"]):
-    """Keep the cookies of a client's session. Source: RFC 6265.
+    """Keep the cookies of a client's session. Given by ``ClientSession(cookie_jar=...)``.
 
     A jar of length 0 is not asked for cookies.
+
+    Source: RFC 6265.
     """
 
     @property
@@ -665,7 +686,8 @@ class AbstractCookieJar(Sized, Iterable["Morsel[str]"]):
         return frozenset()
 
     @abstractmethod
-    def __iter__(self) -> Iterator[Morsel[str]]: ...
+    def __iter__(self) -> Iterator[Morsel[str]]:
+        """Give every cookie that has not expired."""
 
     @abstractmethod
     def clear(self, predicate: Callable[[Morsel[str]], bool] | None = None) -> None:

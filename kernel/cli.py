@@ -24,6 +24,7 @@ from .version import HOOK_API, kernel_version
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
     import ssl
 
     from .app import Application
@@ -213,6 +214,13 @@ def _add_run(commands: CommandRegistry) -> None:
     places.add_argument("--host", help="name or address; default 127.0.0.1, 0.0.0.0 for every IPv4 address")
     places.add_argument("--port", type=_parse_port, help=ports)
     places.add_argument("--unix", metavar="PATH", help="Unix socket, in place of TCP unless --host or --port is given")
+    places.add_argument(
+        "--fd",
+        metavar="NUMBER",
+        type=_parse_descriptor,
+        action="append",
+        help="a bound socket that this process was given, as by systemd, in place of TCP likewise; may be repeated",
+    )
     places.add_argument("--reuse-port", action="store_true", help="let several processes listen on the port")
     tls = parser.add_argument_group("TLS")
     tls.add_argument("--tls-cert", metavar="FILE", help="certificate chain, PEM; turns TLS on")
@@ -247,6 +255,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve the application that the command line names, in this process or, for ``--reload``, in one after another."""
     if not options.reload:
         return serve(options)
+    if options.fd is not None:
+        raise UsageError("--fd can't be combined with --reload: a process that is started anew is given no socket")
     if options.shutdown_timeout is None:
         options.shutdown_timeout = _RELOAD_SHUTDOWN_SECONDS
     folders = options.reload_dir or [os.getcwd()]
@@ -267,17 +277,19 @@ def serve(options: argparse.Namespace) -> int:
     make_loop = choose_loop(options.loop)
     context = make_tls_context(options.tls_cert, options.tls_key)
     app = load_app(options.app)
+    sockets = [take_socket(number) for number in options.fd or ()]
     log = None if options.no_access_log else access_logger
     if log is not None:
         show_access_log(log)
     host = options.host
-    if host is None and (options.unix is None or options.port is not None):
+    if host is None and (options.port is not None or (options.unix is None and options.fd is None)):
         host = "127.0.0.1"
     run_app(
         app,
         host=host,
         port=options.port,
         path=options.unix,
+        sock=None if options.fd is None else sockets,
         ssl_context=context,
         reuse_port=options.reuse_port,
         access_log=log,
@@ -292,6 +304,12 @@ def serve(options: argparse.Namespace) -> int:
 def _parse_port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 65535")
+    return int(text)
+
+
+def _parse_descriptor(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a file descriptor")
     return int(text)
 
 
@@ -326,6 +344,20 @@ def choose_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     from asyncio import new_event_loop
 
     return new_event_loop
+
+
+def take_socket(number: int) -> socket.socket:
+    """Take a socket that the process was started with.
+
+    Args:
+        number: its file descriptor. systemd gives the first one as 3. Source: sd_listen_fds(3).
+    """
+    import socket
+
+    try:
+        return socket.socket(fileno=number)
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"--fd {number} is no socket that this process was given: {error}") from error
 
 
 def make_tls_context(certificate: str | None, key: str | None) -> ssl.SSLContext | None:

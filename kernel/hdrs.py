@@ -17,7 +17,9 @@ class HttpVersion(NamedTuple):
     minor: int
 
 
+#: HTTP/1.0.
 HttpVersion10: Final = HttpVersion(1, 0)
+#: HTTP/1.1.
 HttpVersion11: Final = HttpVersion(1, 1)
 
 #: Stands for every method in a route.

@@ -33,7 +33,7 @@ _KERNEL: Final = {
         "web": "web",
     },
     "web": {
-        "access_logger": "AccessLogger",
+        "access_logger": "AccessLogger JsonAccessLogger",
         "app": "Application CleanupError middleware",
         "abc": "Handler Middleware",
         "errors": "PayloadAccessError RequestPayloadError",

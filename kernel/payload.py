@@ -588,6 +588,7 @@ class PayloadLookupError(LookupError):
     """Report an object that no registered payload class takes."""
 
 
+#: What makes payloads of objects, for responses and requests; :class:`payload_type` adds to it.
 PAYLOAD_REGISTRY: Final = PayloadRegistry()
 
 

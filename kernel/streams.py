@@ -671,6 +671,7 @@ class EmptyStreamReader(StreamReader):
         """Do nothing: this stream is everybody's."""
 
 
+#: A body without a byte, at its end: of every message that has none.
 EMPTY_PAYLOAD: Final[StreamReader] = EmptyStreamReader()
 
 

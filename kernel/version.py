@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    #: The version of the installed distribution ``corelet``.
     __version__: str
 
 #: Raised by one when a hook, or an argument of a hook, is added. A plugin may say which it needs at least.

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from .abc import Handler as Handler
     from .abc import Middleware as Middleware
     from .access_logger import AccessLogger as AccessLogger
+    from .access_logger import JsonAccessLogger as JsonAccessLogger
     from .app import Application as Application
     from .app import CleanupError as CleanupError
     from .app import middleware as middleware

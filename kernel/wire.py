@@ -19,6 +19,7 @@ else:
 
 #: "fast" or "pure".
 IMPLEMENTATION = _wire.IMPLEMENTATION
+#: The chunk that ends a chunked body, without trailers.
 LAST_CHUNK = _wire.LAST_CHUNK
 ConnectionBase = _wire.ConnectionBase
 RequestHead = _wire.RequestHead

@@ -107,10 +107,10 @@ def shell(folder: Path) -> Shell:
 class Serving:
     """``corelet run`` in a process of its own."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, pass_fds: tuple[int, ...] = ()) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "corelet", "run", *arguments],
-            cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=pass_fds,
         )  # fmt: skip
         self.url = self.find(r"Running on (\S+)")
 
@@ -139,8 +139,8 @@ def start(folder: Path) -> Iterator[Callable[..., Serving]]:
     """Give what starts ``corelet run``; what is left is killed at the end of the test."""
     with contextlib.ExitStack() as stack:
 
-        def begin(*arguments: str) -> Serving:
-            serving = Serving(folder, *arguments)
+        def begin(*arguments: str, pass_fds: tuple[int, ...] = ()) -> Serving:
+            serving = Serving(folder, *arguments, pass_fds=pass_fds)
             stack.callback(end, serving.process)
             return serving
 
@@ -442,6 +442,19 @@ def test_it_listens_on_a_unix_socket_alone_or_beside_tcp(folder: Path, start: Ca
     assert both.stop()[0] == 0
 
 
+def test_a_socket_that_it_is_given_outlives_it(start: Callable[..., Serving]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        first = start("shopping:bare", "--fd", str(listener.fileno()), pass_fds=(listener.fileno(),))
+        assert first.url == url
+        assert fetch(url) == "hello from uvloop"
+        assert first.stop()[0] == 0
+        waiting = subprocess.Popen(["curl", "-sS", "--max-time", "20", url], stdout=subprocess.PIPE, text=True)
+        second = start("shopping:bare", "--fd", str(listener.fileno()), pass_fds=(listener.fileno(),))
+        assert waiting.communicate()[0] == "hello from uvloop"  # it came between the two
+        assert second.stop()[0] == 0
+
+
 def test_it_serves_by_tls_with_the_key_in_a_file_of_its_own_or_not(
     folder: Path, start: Callable[..., Serving], tls: Tls
 ) -> None:
@@ -497,6 +510,14 @@ def test_a_place_that_is_none_is_said_in_one_line(shell: Shell, options: list[st
         (["shopping:ap"], "module shopping has no attribute ap; did you mean app?"),
         (["shopping:app", "--tls-key", "x"], "--tls-key is the key of a certificate: give it by --tls-cert"),
         (["shopping:app", "--tls-cert", "none.pem"], "can't read none.pem: No such file or directory"),
+        (
+            ["shopping:app", "--fd", "99"],
+            "--fd 99 is no socket that this process was given: [Errno 9] Bad file descriptor",
+        ),
+        (
+            ["shopping:app", "--fd", "3", "--reload"],
+            "--fd can't be combined with --reload: a process that is started anew is given no socket",
+        ),
         (["shopping:app", "--reload", "--reload-dir", "x"], "--reload-dir: there is no folder x"),
     ],
 )
@@ -520,6 +541,7 @@ def test_a_port_that_is_none_is_a_mistake(capsys: pytest.CaptureFixture[str]) ->
     ("option", "value", "message"),
     [
         *(("--shutdown-timeout", value, f"{value!r} is no number of seconds") for value in ("soon", "-1", "nan")),
+        ("--fd", "three", "'three' is no number of a file descriptor"),
         ("--access-log-format", "%a %z", "unknown code '%z' in access log format '%a %z', known: %% "),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Final
 
 from yarl import URL
 
-#: Of a name in the DNS. Source: RFC 1035 section 3.1.
+#: Characters of a name in the DNS. Source: RFC 1035 section 3.1.
 _MAX_HOST_LENGTH: Final = 255
 _IS_NUMBER: Final = re.compile(r"[0-9]++|0[xX][0-9A-Fa-f]*+").fullmatch
 #: Below two letters of a country these stand for the public: ``co.uk``, ``com.au``, ``ac.jp``.

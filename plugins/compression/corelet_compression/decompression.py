@@ -7,7 +7,8 @@ from typing import Any, Final
 from corelet import DecodedSizeError, DecodedStreamReader, web
 from corelet.abc import ContentCoding, Handler, Middleware
 
-#: Apache's DeflateInflateRatioLimit. deflate can reach 1,032, and br and zstd any number.
+#: Bytes of content for each coded byte, once 1 MiB is decoded. Apache's DeflateInflateRatioLimit; deflate can reach
+#: 1,032, and br and zstd any number.
 MAX_RATIO: Final = 200
 _ALIASES: Final = {"x-gzip": "gzip"}
 

@@ -28,12 +28,10 @@ class AbstractResource(Sized, Iterable[AbstractRoute], ABC):
 
     Args:
         name: the key in the router; None for no name.
-
-    Attributes:
-        goes_first: whether the router tries it before all resources that don't, whenever it was registered: for what
-            decides by more than the path, such as the host.
     """
 
+    #: Whether the router tries it before all resources that don't, whenever it was registered: for what decides by more
+    #: than the path, such as the host.
     goes_first: bool = False
 
     @property

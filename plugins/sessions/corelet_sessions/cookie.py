@@ -9,7 +9,7 @@ from corelet import web
 
 from .storage import SessionTooLargeError
 
-#: What every browser takes: name, value and attributes together. Source: RFC 6265 section 6.1.
+#: Bytes of a cookie that every browser takes: name, value and attributes together. Source: RFC 6265 section 6.1.
 MAX_COOKIE_BYTES: Final = 4096
 _HOST_PREFIX: Final = "__Host-"
 #: More than attributes ever take beside domain and path: flags, SameSite, expires, Max-Age.

@@ -18,7 +18,7 @@ from .storage import (
     SessionTooLargeError,
 )
 
-#: What memcached takes unless it was started with another ``-I``, less some for the key.
+#: Bytes of a record: what memcached takes unless it was started with another ``-I``, less some for the key.
 MAX_RECORD_BYTES: Final = 1_048_576 - 512
 #: From here memcached takes a number of seconds for a date.
 _MONTH_SECONDS: Final = 30 * 86_400

@@ -9,7 +9,7 @@ from typing import Final
 
 from .storage import MAX_TOKEN_CHARACTERS, AbstractStorage, SessionConflictError
 
-#: Some 100 MB for sessions of a kilobyte.
+#: Sessions that are kept: some 100 MB where each has a kilobyte.
 MAX_SESSIONS: Final = 100_000
 
 

@@ -9,8 +9,9 @@ from .cookie import SessionCookie
 from .record import Record, Serializer
 from .storage import AbstractStorage
 
-#: Django's SESSION_COOKIE_AGE.
+#: Seconds without use after which a session is over: two weeks, Django's SESSION_COOKIE_AGE.
 IDLE_SECONDS: Final = 14 * 86_400
+#: Seconds after its beginning when a session is over, used or not: 30 days.
 ABSOLUTE_SECONDS: Final = 30 * 86_400
 #: How long a record is kept where nothing limits it: ten years.
 _FOREVER_SECONDS: Final = 3650 * 86_400

@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from corelet import CoreletRemovedIn2Warning
+
 
 def setup_test_loop(
     loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
@@ -53,7 +55,8 @@ def unittest_run_loop(func: Any, *args: Any, **kwargs: Any) -> Any:
 
     Kept for old tests: ``unittest.IsolatedAsyncioTestCase`` needs no decorator.
     """
-    warnings.warn("unittest_run_loop is not needed: remove the decorator", DeprecationWarning, stacklevel=2)
+    message = "unittest_run_loop is not needed: remove the decorator"
+    warnings.warn(message, CoreletRemovedIn2Warning, stacklevel=2)
     if not inspect.iscoroutinefunction(func):
         raise TypeError(f"{func!r} is no coroutine function")
     return func

@@ -16,6 +16,7 @@ MESSAGE_OVERHEAD: Final = 128
 UNCOPIED_BYTES: Final = 65_536
 #: Fragments of a message; it may have one more for each FRAGMENT_BYTES of it. A peer that streams sends larger ones.
 MAX_FRAGMENTS: Final = 1024
+#: Bytes of a message for which it may have one more fragment than MAX_FRAGMENTS.
 FRAGMENT_BYTES: Final = 32
 #: Control frames that a peer may send in one second; nobody's heartbeat comes near.
 MAX_CONTROL_FRAMES: Final = 1000
