@@ -110,8 +110,8 @@ lint-style: $(DEV)
 	$(BIN)/ruff format --check
 
 lint-types: $(DEV)
-	$(BIN)/mypy -p corelet $(PLUGINS:plugins/%/pyproject.toml=-p corelet_%) -p benchmarks
-	$(BIN)/mypy examples docs
+	$(BIN)/mypy -p corelet $(PLUGINS:plugins/%/pyproject.toml=-p corelet_%) -p corelet_ratelimit -p benchmarks
+	$(BIN)/mypy --exclude '^docs/ratelimit/' examples docs
 
 lint-floors: $(DEV) $(WIRE)
 	$(BIN)/lint-imports

@@ -17,7 +17,7 @@ from typing import Final
 
 import pytest
 
-from tests.distributions.projects import ASKING, PROJECTS, ROOT, write_project, write_readme_project
+from tests.distributions.projects import ASKING, PROJECTS, ROOT, copy_whole_project, write_project, write_readme_project
 
 #: The least version of pluggy that the kernel's pyproject allows.
 LOWEST_PLUGGY: Final = "pluggy==1.5.0"
@@ -76,7 +76,7 @@ class Environment:
         ignored = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
         shutil.copytree(ROOT / "plugins" / "routing", routing, ignore=ignored)
         others = [write_project(self.folder / "projects", name) for name in PROJECTS]
-        others.append(write_readme_project(self.folder))
+        others += [write_readme_project(self.folder), copy_whole_project(self.folder)]
         self.wheels.mkdir()
         run(sys.executable, "-W", "ignore", "-c", BUILD, self.wheels, kernel, routing, *others, CC="/bin/false")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -252,6 +253,11 @@ def write_readme_project(folder: Path) -> Path:
     (place / "pyproject.toml").write_text(metadata[1])
     (place / "corelet_hello.py").write_text(source[1])
     return place
+
+
+def copy_whole_project(folder: Path) -> Path:
+    """Copy the whole plugin of docs/plugin-guide.md; its folder."""
+    return Path(shutil.copytree(ROOT / "docs" / "ratelimit", folder / "ratelimit"))
 
 
 def _point(module: str, what: str) -> str:

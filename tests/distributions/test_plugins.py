@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.distributions.conftest import Environment, With
-from tests.distributions.projects import PROJECTS
+from tests.distributions.projects import PROJECTS, ROOT
 
 SERVE_HELLO = "ask(web.Application(handler=hello))"
 
@@ -23,7 +23,25 @@ def test_the_smallest_plugin_changes_every_response(with_: With) -> None:
 
 
 def test_the_readmes_plugin_is_found_as_soon_as_it_is_installed(with_: With) -> None:
-    assert with_("corelet-hello").run(SERVE_HELLO) == "200 OK | X-Served-By: corelet | hello"
+    hello = with_("corelet-hello")
+    assert hello.run(SERVE_HELLO) == "200 OK | X-Served-By: corelet | hello"
+    shown = hello.command("plugins").stdout
+    guide = (ROOT / "docs" / "plugin-guide.md").read_text(encoding="utf-8")
+    assert f"```text\n{shown}```" in guide
+
+
+LIMITED = """
+from corelet_ratelimit import setup_rate_limit
+app = web.Application(handler=hello)
+print(web.setup_rate_limit is setup_rate_limit)
+web.setup_rate_limit(app, requests=1, seconds=3600)
+ask(app, GET, GET)
+"""
+
+
+def test_the_guides_whole_plugin_is_a_distribution(with_: With) -> None:
+    done = with_("corelet-ratelimit").run(LIMITED)
+    assert done == "True\n200 OK | hello\n429 Too Many Requests | 429: Too Many Requests"
 
 
 ROUTED = """
