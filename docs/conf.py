@@ -16,7 +16,7 @@ release = _distribution["version"]
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "ratelimit"]
 
 # The plain wire has docstrings and signatures that the compiled one lacks.
 os.environ["CORELET_NO_EXTENSIONS"] = "1"
