@@ -7,10 +7,12 @@ import configparser
 import getpass
 import io
 import json
+import os
 import re
 import shlex
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -251,6 +253,43 @@ def test_the_containers_command_serves_is_healthy_and_stops(tmp_path: Path) -> N
         assert b"Running on http://0.0.0.0" in process.stdout.readline()
         assert subprocess.run(health, check=False).returncode == 0
         process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=PATIENCE) == 0
+
+
+RENEWING: Final = """
+import sys
+from corelet import web
+{block}
+app = web.Application()
+web.run_app(app, host="127.0.0.1", port=0, ssl_context=make_context(*sys.argv[1:]))
+"""
+
+
+def test_a_renewed_certificate_is_taken_without_a_restart(tmp_path: Path, tls: Tls, other_tls: Tls) -> None:
+    files = [tmp_path / "fullchain.pem", tmp_path / "privkey.pem"]
+
+    def renew(by: Tls) -> str:
+        for source, file in zip((by.certificate_path, by.key_path), files, strict=True):
+            shutil.copy(source, file)
+        return files[0].read_text(encoding="ascii")
+
+    first = renew(tls)
+    program = RENEWING.format(block=read_blocks(FOLDER.parent / "deployment.md")[1])
+    command = [sys.executable, "-c", program, *map(str, files)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as process:
+        assert process.stdout is not None
+        match = re.search(r":(\d+)", process.stdout.readline())
+        assert match
+        address = ("127.0.0.1", int(match[1]))
+        assert ssl.get_server_certificate(address) == first
+        second = renew(other_tls)
+        process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + PATIENCE
+        while ssl.get_server_certificate(address) != second:
+            assert time.monotonic() < end
+        process.terminate()
         assert process.wait(timeout=PATIENCE) == 0
 
 
