@@ -244,14 +244,12 @@ def write_project(folder: Path, name: str) -> Path:
 def write_readme_project(folder: Path) -> Path:
     """Write the plugin of the README as it stands there; its folder."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    metadata = re.search(r"^```toml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    source = re.search(r"^```python plugin\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    assert metadata
-    assert source
+    (metadata,) = re.findall(r"^```toml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    source = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)[-1]
     place = folder / "readme"
     place.mkdir()
-    (place / "pyproject.toml").write_text(metadata[1])
-    (place / "corelet_hello.py").write_text(source[1])
+    (place / "pyproject.toml").write_text(metadata)
+    (place / "corelet_hello.py").write_text(source)
     return place
 
 

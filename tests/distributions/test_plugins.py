@@ -30,18 +30,11 @@ def test_the_readmes_plugin_is_found_as_soon_as_it_is_installed(with_: With) -> 
     assert f"```text\n{shown}```" in guide
 
 
-LIMITED = """
-from corelet_ratelimit import setup_rate_limit
-app = web.Application(handler=hello)
-print(web.setup_rate_limit is setup_rate_limit)
-web.setup_rate_limit(app, requests=1, seconds=3600)
-ask(app, GET, GET)
-"""
-
-
 def test_the_guides_whole_plugin_is_a_distribution(with_: With) -> None:
-    done = with_("corelet-ratelimit").run(LIMITED)
-    assert done == "True\n200 OK | hello\n429 Too Many Requests | 429: Too Many Requests"
+    example = (ROOT / "docs" / "ratelimit" / "example.py").read_text(encoding="utf-8").replace("from __future__", "# ")
+    limited = f"{example.replace('requests=100, seconds=60', 'requests=1, seconds=3600')}\nask(app, GET, GET)"
+    found = with_("corelet-ratelimit").run(limited)
+    assert found == "200 OK | hello\n429 Too Many Requests | 429: Too Many Requests"
 
 
 ROUTED = """

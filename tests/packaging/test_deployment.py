@@ -28,7 +28,7 @@ from yarl import URL
 from corelet import cli
 from corelet.test_utils import unused_port
 from tests.conftest import Tls
-from tests.packaging.test_readme import ROOT, read_blocks
+from tests.packaging.blocks import ROOT, read_blocks
 
 FOLDER: Final = ROOT / "docs" / "deployment"
 COMMAND: Final = "/srv/shop/.venv/bin/corelet"

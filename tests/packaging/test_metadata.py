@@ -12,6 +12,8 @@ from typing import Any, Final
 import importlib_metadata
 import pytest
 
+from tests.packaging.blocks import read_blocks
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PLUGINS: Final = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 #: What a plugin may import, beside ``corelet`` itself.
@@ -90,6 +92,13 @@ def test_the_extra_all_takes_every_plugin(kernel_project: dict[str, Any]) -> Non
 def test_the_readme_says_which_plugins_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^\| \[corelet-(\w+)\]", readme, re.MULTILINE)) == PLUGINS
+
+
+def test_the_readmes_first_application_and_smallest_plugin_have_fifteen_lines() -> None:
+    application, plugin = read_blocks(ROOT / "README.md")
+    (metadata,) = read_blocks(ROOT / "README.md", "toml")
+    assert len(application.splitlines()) == 15
+    assert len(metadata.splitlines() + plugin.splitlines()) == 15
 
 
 def test_the_documented_floors_are_the_enforced_ones() -> None:

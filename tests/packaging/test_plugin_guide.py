@@ -14,7 +14,7 @@ import pytest
 from corelet import PluginLoadError, cli, hookimpl, web
 from corelet.plugins import make_manager
 from tests.conftest import Serve
-from tests.packaging.test_readme import ROOT, read_blocks, run_block
+from tests.packaging.blocks import ROOT, read_blocks, run_block
 
 PAGE: Final = ROOT / "docs" / "plugin-guide.md"
 BLOCKS: Final = read_blocks(PAGE)

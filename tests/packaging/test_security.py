@@ -11,7 +11,7 @@ import pytest
 import corelet
 from corelet import web
 from tests.conftest import Connect, Serve
-from tests.packaging.test_readme import ROOT, read_blocks, run_block
+from tests.packaging.blocks import ROOT, read_blocks, run_block
 
 PAGE: Final = ROOT / "docs" / "security.md"
 HEAD: Final = b"POST / HTTP/1.1\r\nHost: a\r\n"
