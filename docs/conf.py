@@ -13,11 +13,12 @@ author = "the corelet maintainers"
 copyright = f"2026, {author}"
 release = _distribution["version"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "ratelimit"]
 
+extensions += ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 # The plain wire has docstrings and signatures that the compiled one lacks.
 os.environ["CORELET_NO_EXTENSIONS"] = "1"
 autodoc_member_order = "bysource"
