@@ -47,6 +47,10 @@ PLUGIN_MODULES: Final = {
     "corelet.writer": ("BodyWriter",),
     "corelet.wire": (),
 }
+#: What may be compiled -> its plain twin, so that pages are the same either way.
+_TWINS: Final = {"corelet.wire": "corelet._pure"}
+#: Names whose value is another one elsewhere, or in the next version.
+_VARIABLE: Final = {"corelet.__version__", "corelet.wire.IMPLEMENTATION"}
 #: A second name of a class -> the first one, under which it is documented.
 _FIRST_NAMES: Final = {
     "corelet.web.AccessLogger": "corelet.AccessLogger",
@@ -156,7 +160,7 @@ def list_plugin_names(plugin: str) -> list[str]:
 def find_object(path: str) -> Any:
     """Find what a public name stands for."""
     module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    return getattr(importlib.import_module(_TWINS.get(module, module)), name)
 
 
 def _write_directive(path: str) -> str:
@@ -172,7 +176,8 @@ def _write_directive(path: str) -> str:
         return f".. auto{kind}:: {path}\n{members}{options}"
     if inspect.isroutine(found):
         return f".. autofunction:: {path}\n"
-    return f".. py:data:: {path}\n{_write_value(found)}\n   {_find_comment(path, found)}\n"
+    value = "" if path in _VARIABLE else _write_value(found)
+    return f".. py:data:: {path}\n{value}\n   {_find_comment(path, found)}\n"
 
 
 def _write_value(found: Any) -> str:
@@ -190,6 +195,8 @@ def _find_comment(path: str, found: Any) -> str:
     name = path.rpartition(".")[2]
     for package in ("corelet", *(f"corelet_{plugin}" for plugin in find_plugins())):
         for module in find_modules(package):
-            if read_comments(module).get(name) and getattr(module, name, None) is found:
-                return read_comments(module)[name]
+            comment = read_comments(module).get(name)
+            is_home = module.__name__ == path.rpartition(".")[0] or getattr(module, name, None) is found
+            if comment and is_home:
+                return comment
     raise LookupError(f"no `#:` comment says what {path} is")
