@@ -11,7 +11,7 @@ import pytest
 from benchmarks import pages, plots
 from benchmarks.report import Sample
 from benchmarks.result import GROUPS, Group, Result, read_result, show_figure
-from benchmarks.scenarios import SERVERS_OF
+from benchmarks.scenarios import SERVERS_OF, TITLES
 
 #: Scenarios that are in no plot, and why.
 UNSHOWN: Final = {"left-alone"}  # a difference of two: the promises have it
@@ -98,3 +98,9 @@ def test_a_page_without_its_places_is_an_error() -> None:
         pages.fill("no place", make_result(), ["all"])
     with pytest.raises(ValueError, match="compares connection_bytes of idle: the result lacks it"):
         pages.make_facts(make_result())
+
+
+def test_the_page_says_what_every_server_and_scenario_is() -> None:
+    page = (plots.FOLDER.parents[1] / "performance.md").read_text(encoding="utf-8")
+    first_cells = [name for row in re.findall(r"^\| ([\w, -]+?) \|", page, re.MULTILINE) for name in row.split(", ")]
+    assert set(TITLES) | set(SERVERS_OF) <= set(first_cells)
