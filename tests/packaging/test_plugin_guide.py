@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 
 import corelet
-from corelet import PluginLoadError, cli, hookimpl, web
+from corelet import PluginLoadError, cli, hookimpl, hookspecs, web
 from corelet.plugins import make_manager
+from docs.pages import find_hooks
 from tests.conftest import Serve
 from tests.packaging.blocks import ROOT, read_blocks, run_block
 
@@ -83,6 +84,11 @@ WRONG: Final = {
 def read_messages() -> dict[str, str]:
     table = PAGE.read_text(encoding="utf-8").partition("| what is wrong |")[2].partition("\n\n")[0]
     return dict(re.findall(r"^\| (.*?) \| `(.*)` \|$", table, re.MULTILINE))
+
+
+def test_every_hook_of_the_kernel_has_its_moment() -> None:
+    table = PAGE.read_text(encoding="utf-8").partition("| moment |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"`(corelet_\w+)`", table)) == sorted(hook.__name__ for hook in find_hooks(hookspecs))
 
 
 def test_every_mistake_of_the_table_is_made_here() -> None:
