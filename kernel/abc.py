@@ -477,7 +477,10 @@ class Instrument:
         """A head was parsed and its handler is about to start."""
 
     def request_finished(self, request: Any, response: Any) -> None:
-        """The answer was handed to the transport."""
+        """The answer was handed to the transport; None for the response where the connection had to end instead.
+
+        Called once for every request that has started. ``request.response`` is what was begun, if anything was.
+        """
 
     def request_refused(self, status: int, reason: str) -> None:
         """The peer broke HTTP/1.1 and is answered by ``status``; there is no request."""
