@@ -70,8 +70,8 @@ test-fast: $(DEV) $(WIRE)
 	CORELET_TEST_LOOP=uvloop $(RUNNER) -m pytest $(ARGS)
 
 # Once is enough: tests of the wire itself take both wires in every run, those of distributions their own kernel, and
-# whether people see the right page, or a session keeps its data, does not depend on the wire.
-ONCE := --ignore-glob='*/test_wire_*' $(addprefix --ignore=tests/,benchmarks distributions examples packaging sessions testing)
+# whether people see the right page, a session keeps its data or a stranger's plugin works, does not depend on the wire.
+ONCE := --ignore-glob='*/test_wire_*' $(addprefix --ignore=tests/,benchmarks distributions examples packaging plugins sessions testing)
 
 test-pure: $(DEV) $(WIRE)
 	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(RUNNER) -m pytest $(ONCE) $(ARGS)
@@ -134,7 +134,7 @@ changelog: $(DEV)
 	$(BIN)/towncrier build --draft --version next
 
 clean:
-	rm -rf .venv .venv-* build plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so plugins/*/corelet_*/*.c plugins/*/corelet_*/*.so *.egg-info plugins/*/*.egg-info
+	rm -rf .venv .venv-* build plugins/*/build examples/plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so plugins/*/corelet_*/*.c plugins/*/corelet_*/*.so *.egg-info plugins/*/*.egg-info examples/plugins/*/*.egg-info
 
 DROP_WIRE = suffix=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))'); \
 	for part in $(COMPILED); do rm -f $$part.c $$part$$suffix; done
