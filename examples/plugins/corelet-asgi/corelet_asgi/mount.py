@@ -86,11 +86,7 @@ class AsgiMount:
         scope = make_websocket_scope(request, self.resource.canonical, self._lifespan.state)
         exchange = WebSocketExchange(request, self._websocket_options, scope)
         await exchange.check()
-        try:
-            await self._asgi(scope, exchange.receive, exchange.send)
-        except Exception:
-            await exchange.fail()
-            raise
+        await self._asgi(scope, exchange.receive, exchange.send)
         return exchange.get_response()
 
     async def start(self) -> None:

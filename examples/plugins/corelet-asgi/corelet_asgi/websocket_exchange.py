@@ -14,7 +14,6 @@ from .scope import decode_fields
 #: Close codes. Source: RFC 6455 section 7.4.1.
 _OK: Final = 1000
 _ABNORMAL: Final = 1006
-_INTERNAL_ERROR: Final = 1011
 _DENIAL: Final = "websocket.http.response."
 
 
@@ -114,11 +113,6 @@ class WebSocketExchange:
         if self._denial is None:
             self._denial = HttpExchange(self._request)
         await self._denial.send({**message, "type": message["type"].removeprefix("websocket.")})
-
-    async def fail(self) -> None:
-        """Close after a fault of the application."""
-        if self._ws is not None and not self._ws.closed:
-            await self._ws.close(code=_INTERNAL_ERROR)
 
     def get_response(self) -> web.StreamResponse:
         """Give what the handshake was answered by.

@@ -54,13 +54,13 @@ class CorsPolicy:
     ) -> None:
         self.allows_any_origin: Final = origins == _ANY
         self.credentials: Final = credentials
+        self.private_network: Final = private_network
         self._allows_origin = self._read_origins(origins)
         self._methods = None if methods is None else _read_tokens("methods", methods)
         self._allows_any_header = headers == _ANY
         self._headers = frozenset() if headers == _ANY else {name.lower() for name in _read_tokens("headers", headers)}
         self._expose_headers = (_ANY,) if expose_headers == _ANY else _read_tokens("expose_headers", expose_headers)
         self._max_age = max_age
-        self._private_network = private_network
         if credentials and self._expose_headers == (_ANY,):
             raise ValueError(
                 "expose_headers is '*', which means nothing where credentials are allowed: list the fields"
@@ -126,22 +126,23 @@ class CorsPolicy:
             headers["Access-Control-Allow-Credentials"] = "true"
         return True
 
-    def allows_private_network(self) -> bool:
-        """Whether a page of a public network may ask."""
-        return self._private_network
-
-    def find_refusal(self, origins: Sequence[str], method: str, names: Sequence[str]) -> str | None:
+    def find_refusal(
+        self, origins: Sequence[str], method: str, names: Sequence[str], *, is_private: bool = False
+    ) -> str | None:
         """Say why a page may not send a request; None where it may.
 
         Args:
             origins: the values of Origin.
             method: it would use.
             names: of fields that it would send.
+            is_private: whether it comes from a public network into a private one.
         """
         if not self.allows_origin(origins):
             return f"pages of {', '.join(origins)!r} may not ask"
         if self._methods is not None and method not in self._methods and method not in _SAFELISTED_METHODS:
             return f"pages may not use the method {method!r}"
+        if is_private and not self.private_network:
+            return "pages of public networks may not ask"
         refused = [] if self._allows_any_header else [name for name in names if name.lower() not in self._headers]
         return f"pages may not send the fields {', '.join(refused)!r}" if refused else None
 

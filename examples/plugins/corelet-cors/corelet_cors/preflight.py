@@ -21,7 +21,7 @@ def make_wrapper(place: Cors) -> Callable[[Handler], Handler]:
 
     def wrap(handler: Handler) -> Handler:
         async def answer(request: Any) -> Any:
-            if request.method != "OPTIONS" or not {"Origin", _REQUEST_METHOD} <= set(request.headers):
+            if not _is_preflight(request):
                 return await handler(request)
             request[_IS_PREFLIGHT] = True
             match = await _find_target(request)
@@ -32,6 +32,12 @@ def make_wrapper(place: Cors) -> Callable[[Handler], Handler]:
         return answer
 
     return wrap
+
+
+def _is_preflight(request: Any) -> bool:
+    """Whether a request only asks for leave. Source: Fetch standard, CORS-preflight request."""
+    headers = request.headers
+    return request.method == "OPTIONS" and "Origin" in headers and _REQUEST_METHOD in headers
 
 
 async def _find_target(request: Any) -> Any:
@@ -51,17 +57,14 @@ def _answer(request: Any, policy: CorsPolicy) -> web.Response:
     origins = headers.getall("Origin")
     method = headers[_REQUEST_METHOD]
     names = split_names(headers.getall("Access-Control-Request-Headers", []))
-    refusal = policy.find_refusal(origins, method, names)
-    wants_private = headers.get("Access-Control-Request-Private-Network") == "true"
-    if refusal is None and wants_private and not policy.allows_private_network():
-        refusal = "pages of public networks may not ask"
+    is_private = headers.get("Access-Control-Request-Private-Network") == "true"
+    refusal = policy.find_refusal(origins, method, names, is_private=is_private)
     if refusal is not None:
-        response = web.Response(status=403, text=refusal, headers={"Vary": "Origin"})
-    else:
-        response = web.Response(status=204)
-        policy.write_preflight_fields(response.headers, origins, method, names)
-        if wants_private:
-            response.headers["Access-Control-Allow-Private-Network"] = "true"
+        return web.Response(status=403, text=refusal, headers={"Vary": "Origin"})
+    response = web.Response(status=204)
+    policy.write_preflight_fields(response.headers, origins, method, names)
+    if is_private:
+        response.headers["Access-Control-Allow-Private-Network"] = "true"
     return response
 
 
