@@ -12,8 +12,6 @@ from corelet import web
 from .interface import Message, make_type_error
 from .scope import decode_fields
 
-#: Fields by which a connection is framed; that is the server's affair. Source: ASGI HTTP message format.
-_FRAMING_FIELDS: Final = ("Transfer-Encoding",)
 _STATUSES_WITHOUT_BODY: Final = (204, 205, 304)
 
 
@@ -31,6 +29,7 @@ class HttpExchange:
     def __init__(self, request: Any) -> None:
         self._request = request
         self._has_whole_body = False
+        self._is_broken = False
         # One task for all calls of receive(): an application may call it just to look, and cancel it at its first wait.
         self._gone: asyncio.Task[None] | None = None
         self.response: web.StreamResponse | None = None
@@ -38,13 +37,13 @@ class HttpExchange:
 
     async def receive(self) -> Message:
         """Give the next part of the body; after the last one wait until the peer has gone or has its answer."""
-        if not self._has_whole_body:
-            try:
+        try:
+            if not (self._has_whole_body or self._is_broken):
                 return await self._read()
-            except (web.RequestPayloadError, ConnectionError):  # broken, or the peer has gone
-                self._has_whole_body = True
-                return {"type": "http.disconnect"}
-        await self._wait_for_end()
+        except (web.RequestPayloadError, ConnectionError):  # not HTTP any more, or the peer has gone
+            self._is_broken = True
+        if not self._is_broken:
+            await self._wait_for_end()
         return {"type": "http.disconnect"}
 
     async def _read(self) -> Message:
@@ -102,8 +101,7 @@ class HttpExchange:
 
 def _make_response(message: Message) -> web.StreamResponse:
     fields = CIMultiDict(decode_fields(message.get("headers", ())))
-    for name in _FRAMING_FIELDS:
-        fields.popall(name, None)
+    fields.popall("Transfer-Encoding", None)  # the server's affair. Source: ASGI HTTP message format
     has_type = "Content-Type" in fields
     response = web.StreamResponse(status=message["status"], headers=fields)
     if not has_type:

@@ -91,7 +91,7 @@ class Lifespan:
 
     def _take_end(self, task: asyncio.Task[None]) -> None:
         """Take an application that has ended where it was to start."""
-        error = task.exception()
+        error = None if task.cancelled() else task.exception()
         if self._mode == "on":
             raise AsgiLifespanError(f"{self._asgi!r} has no lifespan: it ended without an answer") from error
         logger.info("%r seems to have no lifespan: it ended without an answer (%r)", self._asgi, error)

@@ -163,6 +163,27 @@ async def test_a_body_that_breaks_off_is_a_disconnect(client_for: Any) -> None:
     assert [message.get("body") for message in received] == [b"abc", None]
 
 
+async def test_a_body_that_is_malformed_is_a_disconnect(client_for: Any, caplog: pytest.LogCaptureFixture) -> None:
+    begun = asyncio.Event()
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        begun.set()
+        assert await receive() == await receive() == {"type": "http.disconnect"}
+        await send(START)
+        await send(END)
+
+    client = await client_for(make_app(asgi))
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await asyncio.wait_for(begun.wait(), 10)
+    writer.write(b"nonsense\r\n")
+    answer = await asyncio.wait_for(reader.read(), 10)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nConnection: close\r\n" in answer
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_a_handler_that_is_cancelled_takes_the_application_with_it(server_for: Any) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
