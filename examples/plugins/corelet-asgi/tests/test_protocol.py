@@ -141,11 +141,12 @@ async def test_an_answer_that_is_cut_off_is_seen_to_be(client_for: Any, caplog: 
 
 async def test_a_body_that_breaks_off_is_a_disconnect(client_for: Any) -> None:
     received = []
-    done = asyncio.Event()
+    begun, done = asyncio.Event(), asyncio.Event()
 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
         while not received or received[-1]["type"] != "http.disconnect":
             received.append(await receive())
+            begun.set()
         await send(START)
         with pytest.raises(OSError, match="gone"):
             await send(END)
@@ -155,7 +156,7 @@ async def test_a_body_that_breaks_off_is_a_disconnect(client_for: Any) -> None:
     client = await client_for(make_app(asgi))
     _, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc")
-    await asyncio.sleep(0.02)
+    await asyncio.wait_for(begun.wait(), 10)
     # A reset: the peer is not there for an answer any more.
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

@@ -73,6 +73,7 @@ def make_starlette(notes: Notes) -> Starlette:
 
     async def endless(request: Request) -> StreamingResponse:
         async def write() -> AsyncIterator[bytes]:
+            notes.lines.append("begun")
             while True:
                 yield b"x" * 65_536
 
@@ -85,6 +86,7 @@ def make_starlette(notes: Notes) -> Starlette:
         return Response()
 
     async def wait(request: Request) -> Response:
+        notes.lines.append("begun")
         while not await request.is_disconnected():  # noqa: ASYNC110  # Starlette's way to find out
             await asyncio.sleep(0.005)
         notes.lines.append("disconnected")
@@ -219,7 +221,7 @@ async def test_bodies_are_streamed_in_both_directions(client: Any, notes: Notes)
 async def test_a_peer_that_goes_is_noticed(client: Any, notes: Notes, path: str, line: str) -> None:
     _, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(f"GET {PREFIX}/{path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-    await asyncio.sleep(0.05)
+    await notes.wait_for("begun")
     writer.close()
     await writer.wait_closed()
     await notes.wait_for(line)

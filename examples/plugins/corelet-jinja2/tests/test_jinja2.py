@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,7 @@ async def test_changed_files_are_seen_in_debug_mode_only(client_for: Any, tmp_pa
         client = await client_for(app)
         assert await read(client, "/") == "first"
         file.write_text("second")
+        os.utime(file, (0, 0))
         assert await read(client, "/") == expected
 
 

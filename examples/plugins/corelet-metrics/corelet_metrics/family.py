@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 
 _BY_ROUTE: Final = ("method", "route")
+
+_MetricT = TypeVar("_MetricT", Counter, Gauge, Histogram, Summary)
 
 
 class Families:
@@ -57,6 +59,23 @@ class Families:
         self.refused: Final = Counter(
             "refused", "Bytes refused that were no request.", ("status",), namespace=namespace, registry=registry
         )
+
+
+class Children(dict[tuple[str, ...], _MetricT]):
+    """The metrics of one family by their labels: each is asked for once, since ``labels()`` costs more than counting.
+
+    Args:
+        family: the family.
+    """
+
+    def __init__(self, family: _MetricT) -> None:
+        super().__init__()
+        self._family: _MetricT = family
+
+    def __missing__(self, labels: tuple[str, ...]) -> _MetricT:
+        child: _MetricT = self._family.labels(*labels)
+        self[labels] = child
+        return child
 
 
 _FAMILIES: Final[WeakKeyDictionary[CollectorRegistry, dict[str, Families]]] = WeakKeyDictionary()

@@ -8,7 +8,7 @@ from typing import Any, Final
 from corelet import web
 from corelet.abc import Instrument
 
-from .family import Families
+from .family import Children, Families
 from .label import ABORTED, RouteLabels, find_method
 from .metrics import ExemplarMaker
 
@@ -26,37 +26,42 @@ class RequestInstrument(Instrument):
     """
 
     def __init__(self, families: Families, exemplar: ExemplarMaker | None) -> None:
-        self._families = families
+        self._connections = families.connections
+        self._in_progress = Children(families.in_progress)
+        self._requests = Children(families.requests)
+        self._durations = Children(families.durations)
+        self._request_sizes = Children(families.request_sizes)
+        self._response_sizes = Children(families.response_sizes)
+        self._refused = Children(families.refused)
         self._exemplar = exemplar
         self._routes = RouteLabels()
 
     def connection_made(self, connection: Any) -> None:
-        self._families.connections.inc()
+        self._connections.inc()
 
     def connection_lost(self, connection: Any, exc: BaseException | None) -> None:
-        self._families.connections.dec()
+        self._connections.dec()
 
     def request_started(self, request: Any) -> None:
         method = find_method(request)
         request[_STARTED] = (time.perf_counter(), method)
-        self._families.in_progress.labels(method).inc()
+        self._in_progress[(method,)].inc()
 
     def request_finished(self, request: Any, response: Any) -> None:
-        families = self._families
         started, method_in_progress = request[_STARTED]
-        families.in_progress.labels(method_in_progress).dec()
-        by_route = (find_method(request), self._routes.find(request))
+        self._in_progress[(method_in_progress,)].dec()
+        method, route = by_route = (find_method(request), self._routes.find(request))
         status = ABORTED if response is None else str(response.status)
         exemplar = self._make_exemplar(request)
-        families.requests.labels(*by_route, status).inc(exemplar=exemplar)
-        families.request_sizes.labels(*by_route).observe(request.content.total_raw_bytes)
-        sent = response or request.response
-        families.response_sizes.labels(*by_route).observe(0 if sent is None else sent.body_length)
+        self._requests[(method, route, status)].inc(exemplar=exemplar)
+        self._request_sizes[by_route].observe(request.content.total_raw_bytes)
+        sent = request.response if response is None else response
+        self._response_sizes[by_route].observe(0 if sent is None else sent.body_length)
         if sent is None or sent.status != _SWITCHING_PROTOCOLS:
-            families.durations.labels(*by_route).observe(time.perf_counter() - started, exemplar)
+            self._durations[by_route].observe(time.perf_counter() - started, exemplar)
 
     def request_refused(self, status: int, reason: str) -> None:
-        self._families.refused.labels(str(status)).inc()
+        self._refused[(str(status),)].inc()
 
     def _make_exemplar(self, request: Any) -> dict[str, str] | None:
         made = None if self._exemplar is None else self._exemplar(request)
