@@ -474,13 +474,10 @@ class Instrument:
         """The connection has ended."""
 
     def request_started(self, request: Any) -> None:
-        """A head was parsed and its handler is about to start."""
+        """A head was parsed and its handler is about to start; :meth:`request_finished` follows, however it ends."""
 
     def request_finished(self, request: Any, response: Any) -> None:
-        """The answer was handed to the transport; None for the response where the connection had to end instead.
-
-        Called once for every request that has started. ``request.response`` is what was begun, if anything was.
-        """
+        """The answer was handed to the transport."""
 
     def request_refused(self, status: int, reason: str) -> None:
         """The peer broke HTTP/1.1 and is answered by ``status``; there is no request."""

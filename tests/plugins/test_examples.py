@@ -31,7 +31,10 @@ def test_a_plugin_is_a_whole_distribution(installed: Installed, name: str) -> No
     assert project["name"] == name
     assert [each for each in project["dependencies"] if re.fullmatch(r"corelet>=\d+\.\d+", each)]
     assert list(project["entry-points"]["corelet.plugins"]) == [name.removeprefix("corelet-")]
-    assert (FOLDER / name / "README.md").read_text(encoding="utf-8").startswith(f"# {name}\n")
+    readme = (FOLDER / name / "README.md").read_text(encoding="utf-8")
+    assert readme.startswith(f"# {name}\n")
+    links = re.findall(r"\]\(([^)#:]+)\)", readme)
+    assert [link for link in links if not (FOLDER / name / link).exists()] == []
     packed = {path.partition("/")[2] for path in zipfile.ZipFile(installed.find_wheel(name)).namelist()}
     assert packed >= {"__init__.py", "py.typed", "licenses/LICENSE"}
     assert {path.name for path in installed.find(name).iterdir()} == {
