@@ -10,7 +10,7 @@ _METHODS: Final = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PAT
 OTHER_METHOD: Final = "other"
 #: The route of requests that none answers. Every path begins with a slash.
 UNMATCHED: Final = "unmatched"
-#: The route of an application that has one handler for everything.
+#: The route of an application that has one handler for everything, and one that tells no path.
 ANY_PATH: Final = "*"
 #: The status of an answer that was cut off, or that nobody was there to read.
 ABORTED: Final = "aborted"
@@ -23,7 +23,7 @@ class RouteLabels:
         self._labels: dict[Any, str] = {}
 
     def find(self, request: Any) -> str:
-        """Find the pattern of the route: ``/users/{id}``."""
+        """Find the pattern of the route: ``/users/{id}``, or ``/static/*`` for all that is below a prefix."""
         match = request.match_info
         if match is None:
             return UNMATCHED if request.app.handler is None else ANY_PATH
@@ -36,8 +36,10 @@ class RouteLabels:
 
 
 def _make_label(info: dict[str, Any]) -> str:
-    found = next((info[fact] for fact in ("formatter", "path", "prefix") if fact in info), UNMATCHED)
-    return str(found) or "/"
+    if "prefix" in info:
+        return f"{info['prefix']}/*"
+    path = info.get("formatter", info.get("path"))
+    return ANY_PATH if path is None else str(path) or "/"
 
 
 def find_method(request: Any) -> str:

@@ -54,6 +54,7 @@ def make_app(registry: CollectorRegistry, **options: Any) -> web.Application:
     )
     app.router.add_route("PURGE", "/cache", echo)
     app.add_subapp("/inner", inner)
+    app.add_subapp("/any", web.Application(handler=echo))
     return app
 
 
@@ -78,14 +79,15 @@ async def read_settled(registry: CollectorRegistry, count: int) -> dict[tuple[st
 
 async def test_requests_are_counted_by_pattern_whatever_peers_make_up(client_for: Any, registry: Any) -> None:
     client = await client_for(make_app(registry))
-    for path in ("/users/1", "/users/2", "/inner/a", "/nowhere/1", "/nowhere/2"):
+    for path in ("/users/1", "/users/2", "/inner/a", "/any/a/b", "/nowhere/1", "/nowhere/2"):
         await (await client.post(path, data=b"abc") if "users" in path else await client.get(path)).read()
     await (await client.request("PURGE", "/cache")).read()
     for method in ("MADEUP", "INVENTED"):
         await (await client.request(method, "/users/3")).read()
-    assert await read_settled(registry, 8) == {
+    assert await read_settled(registry, 9) == {
         ("POST", "/users/{id}", "201"): 2,
         ("GET", "/inner/{name}", "201"): 1,
+        ("GET", "/any/*", "201"): 1,
         ("GET", "unmatched", "404"): 2,
         ("PURGE", "/cache", "201"): 1,
         ("other", "/users/{id}", "201"): 2,
