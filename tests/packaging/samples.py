@@ -39,7 +39,8 @@ PAGES: Final = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted(ROOT.glob("plugins/*/README.md")),
-    *sorted(ROOT.glob("examples/**/README.md")),
+    # Those of examples/plugins, whole distributions, are run by tests of their own.
+    *sorted(ROOT.glob("examples/*/README.md")),
     *sorted(page for page in ROOT.glob("docs/**/*.md") if "_build" not in page.parts),
 ]
 
@@ -86,7 +87,7 @@ class Block:
     @property
     def file(self) -> str | None:
         """The name of the file that it is."""
-        is_name = re.fullmatch(r"[\w/-]*\.?[\w-]+\.\w+", self.rest)
+        is_name = re.fullmatch(r"[\w/-]*\.?[\w-]+\.\w+", self.rest) and not self.language.startswith("{")
         return self.rest if is_name else None
 
     def check(self) -> None:
@@ -198,15 +199,22 @@ class Run:
 
     async def _run_tests(self, value: Any, name: str) -> None:
         if name.startswith("test_"):
-            arguments = {each: self._fixtures[each] for each in inspect.signature(value).parameters}
-            result = value(**arguments)
-            if inspect.isawaitable(result):
-                await result
+            await self._run_test(value)
         elif isinstance(value, type) and issubclass(value, unittest.TestCase):
             tests = unittest.defaultTestLoader.loadTestsFromTestCase(value)
             result = await asyncio.to_thread(tests.run, unittest.TestResult())
             assert result.testsRun
             assert result.wasSuccessful(), [*result.errors, *result.failures]
+        elif isinstance(value, type) and name.startswith("Test"):
+            tests_of_class = [each for each in dir(value) if each.startswith("test_")]
+            assert tests_of_class
+            for test in tests_of_class:
+                await self._run_test(getattr(value(), test))
+
+    async def _run_test(self, test: Any) -> None:
+        result = test(**{each: self._fixtures[each] for each in inspect.signature(test).parameters})
+        if inspect.isawaitable(result):
+            await result
 
     # Commands
 

@@ -22,6 +22,8 @@ RUNS: Final = [
 
 #: Python blocks that are not run, and why. A block gets here by ```` ```python skip: why ````.
 SKIPPED: Final[dict[str, str]] = {}
+#: Pages whose ```` ```py ```` blocks are looked at by another test, and which.
+RUN_ELSEWHERE: Final = {"docs/hooks.md": "signatures, which test_pages.py compares with the hooks"}
 
 
 @pytest.fixture
@@ -61,9 +63,12 @@ def test_no_block_has_a_form_that_would_not_be_found() -> None:
     names = "code|sourcecode|python3|py3|pycon|ipython|doctest|testcode"
     hidden = re.compile(rf"^(?:[ \t]+```|[ \t]*~~~|```+\s*\{{?(?:{names}))", re.MULTILINE)
     assert not [f"{name_page(page)}: {found}" for page in PAGES for found in hidden.findall(page.read_text())]
-    # ```py is a signature, in a page that is made of docstrings.
-    signatures = [block for page in PAGES for block in read_blocks(page) if block.language == "py"]
-    assert all(re.fullmatch(r"(async )?(def|class) .*\n", block.body) for block in signatures)
+
+
+def test_blocks_that_others_run_are_on_pages_that_say_so_here() -> None:
+    """```` ```py ```` is shown like ```` ```python ````, and not run here."""
+    pages = {name_page(page) for page in PAGES for block in read_blocks(page) if block.language == "py"}
+    assert pages == RUN_ELSEWHERE.keys()
 
 
 def test_every_fence_is_read_as_a_block() -> None:
@@ -119,6 +124,7 @@ def run_text(empty_folder: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) 
         ("`a.py`:\n```python a.py\n1\n```\n", r"no command uses \['a.py'\]"),
         ("```python\ndef test_it(): assert False, 'no'\n```\n", "no"),
         ("```python\nimport unittest\nclass T(unittest.TestCase):\n    def test_it(self): 1 / 0\n```\n", "1 / 0"),
+        ("```python\nclass TestIt:\n    async def test_it(self): 1 / 0\n```\n", "division by zero"),
         ("```console\n$ echo one\ntwo\n```\n", "prints\none"),
         ("```console\n$ curl http://127.0.0.1:8080/\nx\n```\n", "nothing is served"),
         (HELLO + "```console\n$ curl http://127.0.0.1:8080/\nhi\n```\n", "prints\nhello"),
