@@ -15,9 +15,10 @@ TEMPLATES: Final = web.AppKey("templates", jinja2.Environment)
 
 def setup_pages(app: web.Application) -> None:
     """Give an application its templates and its static files."""
-    app.router.add_static("/static", FOLDER / "static", name="static", append_version=True)
-    app[TEMPLATES] = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER / "templates"), autoescape=True)
-    app[TEMPLATES].globals["static"] = lambda name: app.router["static"].url_for(filename=name)
+    files = app.router.add_static("/static", FOLDER / "static", append_version=True)
+    loader = jinja2.FileSystemLoader(FOLDER / "templates")
+    app[TEMPLATES] = jinja2.Environment(loader=loader, autoescape=True)
+    app[TEMPLATES].globals["static"] = lambda name: files.url_for(filename=name)
 
 
 def render(request: web.Request, template: str, **values: Any) -> web.Response:

@@ -13,11 +13,15 @@ from typing import Any, Final, TypeVar
 
 from corelet import web
 
+CREATE: Final = "create table if not exists users (name text primary key, salt blob, hash blob)"
+INSERT: Final = "insert into users values (?, ?, ?)"
+FIND: Final = "select salt, hash from users where name = ?"
+
 T = TypeVar("T")
 
 
 class Users:
-    """The users that have signed up. One thread does what SQLite makes wait, so that the event loop never does."""
+    """The users that have signed up; one thread waits for SQLite, so that the event loop never does."""
 
     def __init__(self, path: str) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1)
@@ -28,14 +32,14 @@ class Users:
 
     async def create(self) -> None:
         """Make the table, unless it is there."""
-        await self._run(self._change, "create table if not exists users (name text primary key, salt blob, hash blob)")
+        await self._run(self._change, CREATE)
 
     async def add(self, name: str, password: str) -> bool:
         """Add a user; False where the name is taken."""
         salt = secrets.token_bytes(16)
         hashed = await hash_password(password, salt)
         try:
-            await self._run(self._change, "insert into users values (?, ?, ?)", name, salt, hashed)
+            await self._run(self._change, INSERT, name, salt, hashed)
         except sqlite3.IntegrityError:
             return False
         return True
@@ -43,7 +47,7 @@ class Users:
     async def check(self, name: str, password: str) -> bool:
         """Tell whether that is the user's password."""
         row = await self._run(self._find, name)
-        # An unknown name takes as long as a known one, so that nobody can tell them apart by the clock.
+        # An unknown name takes as long as a known one, so that no clock tells them apart.
         salt, expected = row or (b"nobody", b"")
         return hmac.compare_digest(await hash_password(password, salt), expected)
 
@@ -57,9 +61,7 @@ class Users:
             self._database.execute(statement, values)
 
     def _find(self, name: str) -> tuple[bytes, bytes] | None:
-        row: tuple[bytes, bytes] | None = self._database.execute(
-            "select salt, hash from users where name = ?", [name]
-        ).fetchone()
+        row: tuple[bytes, bytes] | None = self._database.execute(FIND, [name]).fetchone()
         return row
 
 
