@@ -31,7 +31,6 @@ from typing import Any, ClassVar, Final
 
 from corelet import web
 from corelet.app import AppState
-from corelet.test_utils import unused_port
 from tests.conftest import Serve
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -46,7 +45,7 @@ PAGES: Final = [
 
 #: Where samples say that servers listen.
 ADDRESS: Final = "127.0.0.1:8080"
-READY: Final = "(Press CTRL+C to quit)"
+READY: Final = "(Press CTRL+C to quit)\n"
 COMMAND_SECONDS: Final = 60
 
 _FENCE: Final = re.compile(r"^(`{3,})([^\n`]*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
@@ -264,22 +263,23 @@ class Run:
 
     def _start_process(self, command: str) -> str:
         self._end_process()
-        port = unused_port()
-        self._address = f"127.0.0.1:{port}"
         self._process = subprocess.Popen(
-            [*command.split(), "--port", str(port)],
+            [*command.split(), "--port", "0"],
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        printed = ""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
+        printed = ""
+        while not printed.endswith(READY):
+            line = self._process.stdout.readline()
+            assert line, f"{command} has ended:\n{printed}"
             printed += line
-            if READY in line:
-                return printed.replace(self._address, ADDRESS)
-        raise AssertionError(f"{command} has ended:\n{printed}")
+        address = re.search(r"Running on http://(\S+)", printed)
+        assert address, printed
+        self._address = address[1]
+        return printed.replace(self._address, ADDRESS)
 
     def _end_process(self) -> None:
         if self._process is not None:
