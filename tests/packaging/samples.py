@@ -49,6 +49,7 @@ READY: Final = "(Press CTRL+C to quit)\n"
 COMMAND_SECONDS: Final = 60
 
 _FENCE: Final = re.compile(r"^(`{3,})([^\n`]*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
+_MAIN: Final = re.compile(r"^async def main\(\)", re.MULTILINE)
 _LOOKS_EQUAL: Final = doctest.OutputChecker().check_output
 _FLAGS: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -173,7 +174,7 @@ class Run:
         if block.rest != "continued":
             self._module = types.ModuleType("sample")
         names = find_names(block.body)
-        needs_server = "main" in names
+        needs_server = bool(_MAIN.search(block.body))
         if needs_server and self._find_unserved() is not None:
             await self._serve_app()
         source = "\n" * block.line + block.body
