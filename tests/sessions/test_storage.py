@@ -211,7 +211,7 @@ async def test_server_that_is_away_is_a_clear_error(make: Any) -> None:
     await storage.close()
 
 
-async def test_close_ends_where_the_client_of_memcached_misses_its_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_close_ends_where_memcacheds_client_misses_its_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
     missed: list[asyncio.CancelledError] = []
 
     async def connect(*args: Any, **kwargs: Any) -> None:
