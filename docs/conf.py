@@ -13,12 +13,11 @@ author = "the corelet maintainers"
 copyright = f"2026, {author}"
 release = _distribution["version"]
 
-extensions = ["myst_parser", "sphinx.ext.intersphinx"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "ratelimit"]
 
-extensions += ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 # The plain wire has docstrings and signatures that the compiled one lacks.
 os.environ["CORELET_NO_EXTENSIONS"] = "1"
 autodoc_member_order = "bysource"

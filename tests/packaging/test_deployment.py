@@ -28,7 +28,7 @@ from yarl import URL
 from corelet import cli
 from corelet.test_utils import unused_port
 from tests.conftest import Tls
-from tests.packaging.blocks import ROOT, read_blocks
+from tests.packaging.samples import ROOT, read_blocks
 
 FOLDER: Final = ROOT / "docs" / "deployment"
 COMMAND: Final = "/srv/shop/.venv/bin/corelet"
@@ -59,6 +59,11 @@ def replace(text: str, **replacements: str) -> str:
         assert old in text, old
         text = text.replace(old, new)
     return text
+
+
+def read_bodies(language: str) -> list[str]:
+    """Read the page's blocks of a language."""
+    return [block.body for block in read_blocks(FOLDER.parent / "deployment.md") if block.language == language]
 
 
 def read_unit(name: str) -> dict[str, str]:
@@ -274,7 +279,7 @@ def test_a_renewed_certificate_is_taken_without_a_restart(tmp_path: Path, tls: T
         return files[0].read_text(encoding="ascii")
 
     first = renew(tls)
-    program = RENEWING.format(block=read_blocks(FOLDER.parent / "deployment.md")[1])
+    program = RENEWING.format(block=read_bodies("python")[1])
     command = [sys.executable, "-c", program, *map(str, files)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
@@ -301,7 +306,7 @@ def test_every_file_is_shown_on_the_page() -> None:
 
 def test_every_command_on_the_page_is_one() -> None:
     parser, _ = cli.make_parser()
-    lines = [line for block in read_blocks(FOLDER.parent / "deployment.md", "sh") for line in block.splitlines()]
+    lines = [line for body in read_bodies("sh") for line in body.splitlines()]
     commands = [line for line in lines if line.startswith("corelet ")]
     assert commands
     for line in commands:

@@ -16,10 +16,10 @@ from corelet import PluginLoadError, cli, hookimpl, hookspecs, web
 from corelet.plugins import make_manager
 from docs.pages import find_hooks
 from tests.conftest import Serve
-from tests.packaging.blocks import ROOT, read_blocks, run_block
+from tests.packaging.samples import ROOT, Sample
 
 PAGE: Final = ROOT / "docs" / "plugin-guide.md"
-BLOCKS: Final = read_blocks(PAGE)
+SMALLEST, COUNTING, SWITCHED_ON, EXTENDED, COMMAND = (Sample("docs/plugin-guide.md", number) for number in range(5))
 
 
 class Misspelt:
@@ -106,8 +106,8 @@ def test_a_mistake_is_said_as_the_page_says(what: str) -> None:
 async def test_the_smallest_plugin_and_the_switched_on_one_change_answers(
     serve: Serve, peer: aiohttp.ClientSession
 ) -> None:
-    smallest, greeting = run_block(BLOCKS[0]), run_block(BLOCKS[2])
-    hello = run_block(BLOCKS[1]).hello
+    smallest, greeting = SMALLEST.run(), SWITCHED_ON.run()
+    hello = COUNTING.run().hello
 
     async def ask(app: web.Application) -> list[str | None]:
         served = await serve(app)
@@ -121,19 +121,19 @@ async def test_the_smallest_plugin_and_the_switched_on_one_change_answers(
 
 
 async def test_a_wrapper_sees_the_answers(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
-    module: Any = run_block(BLOCKS[1])
-    await serve(web.Application(handler=module.hello, plugins=[module.Counting(), run_block(BLOCKS[0])]))
+    module: Any = COUNTING.run()
+    await serve(web.Application(handler=module.hello, plugins=[module.Counting(), SMALLEST.run()]))
     assert capsys.readouterr().out == "1 plugins prepare responses\n"
 
 
 async def test_a_plugin_is_extended_by_another_one(serve: Serve, peer: aiohttp.ClientSession) -> None:
-    served = await serve(run_block(BLOCKS[3]).app)
+    served = await serve(EXTENDED.run().app)
     async with peer.get(served.url) as answer:
         assert await answer.json() == ["Menu", "soup"]
 
 
 def test_the_command_greets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(cli, "survey", lambda: make_manager([run_block(BLOCKS[4])]))
+    monkeypatch.setattr(cli, "survey", lambda: make_manager([COMMAND.run()]))
     assert cli.main(["greet", "Ann"]) == 0
     assert capsys.readouterr().out == "Hello, Ann\n"
 

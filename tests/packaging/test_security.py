@@ -11,9 +11,10 @@ import pytest
 import corelet
 from corelet import web
 from tests.conftest import Connect, Serve
-from tests.packaging.blocks import ROOT, read_blocks, run_block
+from tests.packaging.samples import ROOT, Sample
 
 PAGE: Final = ROOT / "docs" / "security.md"
+TOKEN, PUBLIC = (Sample("docs/security.md", number) for number in range(2))
 HEAD: Final = b"POST / HTTP/1.1\r\nHost: a\r\n"
 #: Row of the table -> what is sent.
 REFUSED: Final = {
@@ -80,7 +81,7 @@ async def test_what_is_refused_is_answered_as_the_page_says(what: str, serve: Se
 
 
 async def test_a_form_without_the_sessions_token_is_refused(serve: Serve) -> None:
-    served = await serve(run_block(read_blocks(PAGE)[0]).app)
+    served = await serve(TOKEN.run().app)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as peer:
 
         async def post(**fields: str) -> int:
@@ -96,7 +97,7 @@ async def test_a_form_without_the_sessions_token_is_refused(serve: Serve) -> Non
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
 async def test_the_client_connects_to_no_private_address(host: str, serve: Serve) -> None:
     served = await serve(read_all)
-    module: Any = run_block(read_blocks(PAGE)[1])
+    module: Any = PUBLIC.run()
     async with module.make_session() as session:
         with pytest.raises(corelet.ClientConnectorError, match="is no public address"):
             await session.get(f"http://{host}:{served.port}/")
