@@ -299,7 +299,9 @@ class ClientSession:
                 ``allow_redirects``, ``max_redirects``, ``compress``, ``chunked``, ``expect100``, ``raise_for_status``,
                 ``proxy``, ``proxy_auth``, ``timeout``, ``ssl``, ``server_hostname``, ``proxy_headers``,
                 ``trace_request_ctx``, ``read_bufsize``, ``auto_decompress``, ``max_line_size``, ``max_field_size``,
-                ``max_headers``, ``middlewares``, ``upload_tracker``: as for the session, for this request.
+                ``max_headers``, ``middlewares``, ``upload_tracker``: as for the session, for this request;
+                ``read_until_eof=False`` leaves a body that only the end of the connection ends: it counts as empty, and
+                the connection is closed.
 
         Returns:
             Something to await for the response, or to use as a context manager.
@@ -415,7 +417,7 @@ class ClientSession:
         if headers is not None or skip_auto_headers is not None:
             fields, skipped = self._merge_headers(headers, skip_auto_headers)
         real_proxy, proxy_user = (own.proxy, own.proxy_auth) if proxy is None else check_proxy(proxy)
-        changes = (timeout, read_bufsize, auto_decompress, max_line_size, max_field_size, max_headers)
+        changes = (timeout, read_bufsize, auto_decompress, read_until_eof, max_line_size, max_field_size, max_headers)
         return Options(
             headers=fields,
             skip_auto_headers=skipped,
@@ -495,6 +497,7 @@ class ClientSession:
         timeout: Any,
         read_bufsize: int | None,
         auto_decompress: bool | None,
+        read_until_eof: bool,
         *sizes: int | None,
     ) -> Settings:
         """Make the settings of one request that has its own."""
@@ -506,6 +509,7 @@ class ClientSession:
             changes["read_bufsize"] = read_bufsize
         if auto_decompress is not None:
             changes["codings"] = self._codings if auto_decompress else None
+        changes["read_until_eof"] = read_until_eof
         if sizes != (None, None, None):
             changes["limits"] = _make_limits(settings.limits, *sizes)
         return dataclasses.replace(settings, **changes)
@@ -641,7 +645,7 @@ def _choose_auth(found: BasicAuth, given: BasicAuth | None, fields: CIMultiDict[
     return None
 
 
-_NO_CHANGES: Final = (_NOT_GIVEN, None, None, None, None, None)
+_NO_CHANGES: Final = (_NOT_GIVEN, None, None, True, None, None, None)
 
 
 def _bind_middleware(middleware: ClientMiddlewareType, send: ClientHandlerType) -> ClientHandlerType:
