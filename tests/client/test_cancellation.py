@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from yarl import URL
 
 from corelet import (
     BaseConnector,
@@ -235,17 +233,6 @@ async def test_connector_closed_meanwhile_through_a_tunnel(raw, tls):
     server, proxy = await raw(serve_ok, ssl=tls.server), await raw(tunnel)
     ask = lambda session: read(session, "GET", server.url, proxy=proxy.url)  # noqa: E731
     await close_at_each_turn(lambda: TCPConnector(ssl=tls.client), ask)
-
-
-@pytest.fixture
-def full() -> Iterator[URL]:
-    """Give the URL of a server whose queue of connections is full: a connection to it is opened for ever."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as fillers:
-        for _ in range(3):
-            filler = fillers.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield URL.build(scheme="http", host="127.0.0.1", port=listener.getsockname()[1])
 
 
 @pytest.mark.parametrize("way", ["tcp", "tls", "unix", "tunnel", "name"])
