@@ -117,7 +117,8 @@ class Call:
             raise make_total_error(self.make_request()) from error
 
     async def _trace(self, tracer: Tracer) -> ClientResponse:
-        method, url, headers = self.method, self.url, self.options.headers
+        method, url, headers = self.method, self.url, self.options.headers.copy()
+        self.options = dataclasses.replace(self.options, headers=headers)  # listeners may add to this request's fields
         await tracer.send("on_request_start", TraceRequestStartParams(method, url, headers))
         try:
             response = await self._follow()
