@@ -24,7 +24,9 @@ from .errors import (
 )
 from .proxy_environment import PROXY_SCHEMES, find_proxy
 from .redirect import (
+    BODY_ARGUMENTS,
     BODY_FIELDS,
+    ORIGIN_ARGUMENTS,
     ORIGIN_FIELDS,
     REDIRECT_STATUSES,
     choose_method,
@@ -178,7 +180,7 @@ class Call:
             auth=self.auth,
             session=session,
             settings=options.settings,
-            **options.of_request,
+            **options.arguments,
         )
         request.deadline = self.deadline
         request.tracer = self.tracer
@@ -192,7 +194,8 @@ class Call:
     def _make_headers(self) -> CIMultiDict[str] | SharedFields:
         session, options = self.session, self.options
         has_cookies = session.cookie_jar or options.cookies
-        if self.auth is None and not has_cookies and not options.expect100:
+        expects_100 = options.arguments.get("expect100")
+        if self.auth is None and not has_cookies and not expects_100:
             destinations = session.destinations
             if options.headers is destinations.fields:
                 return destinations.find(self.url).fields
@@ -201,7 +204,7 @@ class Call:
             headers[hdrs.AUTHORIZATION] = self.auth.encode()
         if has_cookies:
             self._add_cookies(headers)
-        if options.expect100:
+        if expects_100:
             headers[hdrs.EXPECT] = "100-continue"
         return headers
 
@@ -244,7 +247,7 @@ class Call:
         if method != self.method:
             await self._close_body(None)
             self.method, self.body = method, b""
-            self._change_options(BODY_FIELDS, compress=None, chunked=False, expect100=False)
+            self._change_options(BODY_FIELDS, BODY_ARGUMENTS)
         elif isinstance(self.body, Payload) and self.body.consumed:
             raise RedirectClientError(
                 f"{response.url.with_user(None)} redirects by {response.status} to {location}, and the body can't be "
@@ -256,7 +259,7 @@ class Call:
     def _turn_to(self, location: URL) -> None:
         url, auth = strip_auth_from_url(location)
         if not is_same_origin(url, self.url):
-            self._change_options(ORIGIN_FIELDS, cookies=None, server_hostname=None)
+            self._change_options(ORIGIN_FIELDS, ORIGIN_ARGUMENTS, cookies=None)
             self.auth = None
         if auth is not None:
             self.auth = auth
@@ -264,11 +267,12 @@ class Call:
             self.asked_url = self.url
         self.url = url
 
-    def _change_options(self, dropped: tuple[str, ...], **changes: Any) -> None:
-        """Go on without some header fields, and with other options."""
+    def _change_options(self, fields: tuple[str, ...], arguments: frozenset[str], **changes: Any) -> None:
+        """Go on without some header fields and arguments, and with other options."""
         headers = self.options.headers.copy()
-        drop_fields(headers, dropped)
-        self.options = dataclasses.replace(self.options, headers=headers, **changes)
+        drop_fields(headers, fields)
+        left = {name: value for name, value in self.options.arguments.items() if name not in arguments}
+        self.options = dataclasses.replace(self.options, headers=headers, arguments=left, **changes)
 
 
 async def _drop_rest(response: ClientResponse) -> None:

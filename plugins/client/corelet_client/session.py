@@ -226,14 +226,11 @@ class ClientSession:
     def _make_options(self) -> Options:
         return Options(
             headers=self.destinations.fields,
-            skip_auto_headers=self._skip_auto_headers,
-            version=self._version,
-            raise_for_status=self._raise_for_status,
-            proxy=self._proxy,
-            proxy_auth=self._proxy_auth,
+            arguments=self._make_arguments(self._skip_auto_headers),
             settings=self._settings,
             send=self._wrap(self._middlewares),
             is_wrapped=bool(self._middlewares or self._wrappers),
+            raise_for_status=self._raise_for_status,
         )
 
     def _make_headers(self) -> CIMultiDict[str]:
@@ -391,17 +388,9 @@ class ClientSession:
         skip_auto_headers: Iterable[str] | None = None,
         auth: BasicAuth | None = None,
         max_redirects: int = MAX_REDIRECTS,
-        compress: str | bool | None = None,
-        chunked: bool | None = None,
-        expect100: bool = False,
         raise_for_status: StatusCheck | None = None,
         read_until_eof: bool = True,
-        proxy: str | URL | None = None,
-        proxy_auth: BasicAuth | None = None,
         timeout: ClientTimeout | float | None = _NOT_GIVEN,
-        ssl: SSL | None = True,
-        server_hostname: str | None = None,
-        proxy_headers: Mapping[str, str] | None = None,
         trace_request_ctx: Any = None,
         read_bufsize: int | None = None,
         auto_decompress: bool | None = None,
@@ -410,36 +399,60 @@ class ClientSession:
         max_headers: int | None = None,
         middlewares: Sequence[ClientMiddlewareType] | None = None,
         upload_tracker: UploadTracker | None = None,
+        **sending: Any,
     ) -> Options:
         """Make the options of one request that was given some."""
         own = self._options
-        fields, skipped = own.headers, own.skip_auto_headers
+        fields, skipped = own.headers, self._skip_auto_headers
         if headers is not None or skip_auto_headers is not None:
             fields, skipped = self._merge_headers(headers, skip_auto_headers)
-        real_proxy, proxy_user = (own.proxy, own.proxy_auth) if proxy is None else check_proxy(proxy)
+        is_like_own = skipped is self._skip_auto_headers and not sending
         changes = (timeout, read_bufsize, auto_decompress, read_until_eof, max_line_size, max_field_size, max_headers)
         return Options(
             headers=fields,
-            skip_auto_headers=skipped,
-            cookies=cookies,
-            auth=check_auth("auth", auth),
-            version=own.version,
-            max_redirects=max_redirects,
-            compress=self._check_coding(compress) if compress else None,
-            chunked=bool(chunked),
-            expect100=expect100,
-            raise_for_status=own.raise_for_status if raise_for_status is None else raise_for_status,
-            proxy=real_proxy,
-            proxy_auth=check_auth("proxy_auth", proxy_auth) or proxy_user,
-            proxy_headers=proxy_headers,
-            ssl=check_ssl(ssl),
-            server_hostname=server_hostname,
-            trace_request_ctx=trace_request_ctx,
+            arguments=own.arguments if is_like_own else self._make_arguments(skipped, **sending),
             settings=own.settings if changes == _NO_CHANGES else self._change_settings(*changes),
             send=own.send if middlewares is None else self._wrap(middlewares),
             is_wrapped=own.is_wrapped if middlewares is None else bool(middlewares or self._wrappers),
+            raise_for_status=own.raise_for_status if raise_for_status is None else raise_for_status,
+            max_redirects=max_redirects,
+            cookies=cookies,
+            auth=check_auth("auth", auth),
+            trace_request_ctx=trace_request_ctx,
             upload_tracker=upload_tracker,
         )
+
+    def _make_arguments(
+        self,
+        skip_auto_headers: frozenset[str],
+        *,
+        compress: str | bool | None = None,
+        chunked: bool | None = None,
+        expect100: bool = False,
+        proxy: str | URL | None = None,
+        proxy_auth: BasicAuth | None = None,
+        ssl: SSL | None = True,
+        server_hostname: str | None = None,
+        proxy_headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Make the arguments of ClientRequest, but for its defaults: few or none."""
+        real_proxy, proxy_user = (self._proxy, self._proxy_auth) if proxy is None else check_proxy(proxy)
+        arguments = {
+            "skip_auto_headers": skip_auto_headers,
+            "compress": self._check_coding(compress) if compress else None,
+            "chunked": chunked,
+            "expect100": expect100,
+            "proxy": real_proxy,
+            "proxy_auth": check_auth("proxy_auth", proxy_auth) or proxy_user,
+            "proxy_headers": proxy_headers,
+            "server_hostname": server_hostname,
+        }
+        given = {name: value for name, value in arguments.items() if value}
+        if self._version != HttpVersion11:
+            given["version"] = self._version
+        if (checked := check_ssl(ssl)) is not True:
+            given["ssl"] = checked
+        return given
 
     def _find_url(self, given: str | URL, params: QueryParams, options: Options) -> tuple[URL, BasicAuth | None]:
         """Find what URL is meant, and who asks."""
