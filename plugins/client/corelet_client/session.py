@@ -311,15 +311,15 @@ class ClientSession:
 
     def get(self, url: str | URL, *, allow_redirects: bool = True, **kwargs: Any) -> RequestContext[ClientResponse]:
         """Send a GET request; see :meth:`request`."""
-        return RequestContext(self._request(hdrs.METH_GET, url, allow_redirects, **kwargs))
+        return RequestContext(self._request(hdrs.METH_GET, url, allow_redirects=allow_redirects, **kwargs))
 
     def options(self, url: str | URL, *, allow_redirects: bool = True, **kwargs: Any) -> RequestContext[ClientResponse]:
         """Send an OPTIONS request; see :meth:`request`."""
-        return RequestContext(self._request(hdrs.METH_OPTIONS, url, allow_redirects, **kwargs))
+        return RequestContext(self._request(hdrs.METH_OPTIONS, url, allow_redirects=allow_redirects, **kwargs))
 
     def head(self, url: str | URL, *, allow_redirects: bool = False, **kwargs: Any) -> RequestContext[ClientResponse]:
         """Send a HEAD request, whose redirects are not followed unless asked for; see :meth:`request`."""
-        return RequestContext(self._request(hdrs.METH_HEAD, url, allow_redirects, **kwargs))
+        return RequestContext(self._request(hdrs.METH_HEAD, url, allow_redirects=allow_redirects, **kwargs))
 
     def post(self, url: str | URL, *, data: Any = None, **kwargs: Any) -> RequestContext[ClientResponse]:
         """Send a POST request; see :meth:`request`."""
@@ -356,8 +356,8 @@ class ClientSession:
         self,
         method: str,
         url: str | URL,
-        allow_redirects: bool = True,
         *,
+        allow_redirects: bool = True,
         params: QueryParams = None,
         data: Any = None,
         json: Any = None,
