@@ -437,7 +437,7 @@ class ClientSession:
     ) -> dict[str, Any]:
         """Make the arguments of ClientRequest, but for its defaults: few or none."""
         real_proxy, proxy_user = (self._proxy, self._proxy_auth) if proxy is None else check_proxy(proxy)
-        arguments = {
+        arguments: dict[str, Any] = {
             "skip_auto_headers": skip_auto_headers,
             "compress": self._check_coding(compress) if compress else None,
             "chunked": chunked,
