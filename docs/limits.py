@@ -81,7 +81,7 @@ SET_BY: Final = {
     "corelet_client.connector.HAPPY_EYEBALLS_SECONDS": ("corelet.TCPConnector", "happy_eyeballs_delay"),
     "corelet_client.connector.KEEPALIVE_SECONDS": ("corelet.TCPConnector", "keepalive_timeout"),
     "corelet_client.connector.LIMIT": ("corelet.TCPConnector", "limit"),
-    "corelet_client.session.MAX_REDIRECTS": ("corelet.ClientSession.get", "max_redirects"),
+    "corelet_client.options.MAX_REDIRECTS": ("corelet.ClientSession.get", "max_redirects"),
     "corelet_client.settings.MAX_DECODED_BYTES": ("corelet.ClientSession", "max_decoded_size"),
     "corelet_client.settings.READ_BUFFER_BYTES": ("corelet.ClientSession", "read_bufsize"),
     "corelet_client.websocket.MAX_MESSAGE_BYTES": ("corelet.ClientSession.ws_connect", "max_msg_size"),

@@ -154,7 +154,7 @@ PACKAGES: Final = ["corelet", *(f"corelet_{path.parent.name}" for path in pages.
 SCOPES: Final = {"corelet": "corelet", "web": "corelet.web"}
 #: Where an argument stands that a public method only hands on.
 DECLARED_AT: Final = {
-    "corelet.ClientSession.get": "corelet_client.session:ClientSession._request",
+    "corelet.ClientSession.get": "corelet_client.options:Options",
     "corelet.ClientSession.ws_connect": "corelet_client.websocket:connect",
     "corelet.TCPConnector": "corelet_client.connector:BaseConnector",
 }
