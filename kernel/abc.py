@@ -477,7 +477,7 @@ class Instrument:
         """A head was parsed and its handler is about to start."""
 
     def request_finished(self, request: Any, response: Any) -> None:
-        """The answer was handed to the transport."""
+        """The answer was handed to the transport; ``response`` is None where there is none, as the peer has gone."""
 
     def request_refused(self, status: int, reason: str) -> None:
         """The peer broke HTTP/1.1 and is answered by ``status``; there is no request."""
