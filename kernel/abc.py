@@ -55,7 +55,11 @@ class AbstractMatchInfo(ABC):
     @property
     @abstractmethod
     def handler(self) -> Handler:
-        """The handler as it was registered, without middlewares."""
+        """The handler as it was registered, without middlewares.
+
+        The pipeline calls that of the first match with a :attr:`route` for every request with it, so one that raises
+        takes :attr:`http_exception` from ``request.match_info``.
+        """
 
     @property
     @abstractmethod

@@ -134,6 +134,9 @@ KERNEL_NAMES: Final[dict[str, dict[str, str]]] = {
 #: First-party public name or port -> the plugin it comes with: "web.RouteTableDef" -> "routing".
 PLUGIN_OF: Final[dict[str, str]] = {name: plugin for plugin, names in _NAMES_OF.items() for name in names.split()}
 
+#: Command that a first-party plugin adds to ``corelet`` -> the plugin.
+PLUGIN_OF_COMMAND: Final = {"new-plugin": "testing"}
+
 
 def find_kernel_module(name: str) -> str:
     """Find the kernel's module that has a public name, like ``web.Application``; "" where the kernel has none."""

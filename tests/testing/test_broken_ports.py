@@ -119,6 +119,28 @@ class RaisingRouter(Router):
             return match
 
 
+@fails("each_refusal_is_its_own_requests")
+class OneRefusalForAll(Router):
+    class Kind(web.UrlDispatcher):
+        def find(self, request: Any) -> AbstractMatchInfo | None:
+            match = super().find(request)
+            assert match is not None
+            return Refusal(match) if match.http_exception is not None else match
+
+
+class Refusal:
+    """A match whose handler raises its own error, whoever asks."""
+
+    def __init__(self, match: AbstractMatchInfo) -> None:
+        self.match = match
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.match, name)
+
+    async def handler(self, request: web.Request) -> web.Response:
+        raise self.match.http_exception
+
+
 @fails("another_method_is_405_with_the_methods_that_answer")
 class ForgettingHead(Router):
     class Kind(web.UrlDispatcher):

@@ -204,6 +204,18 @@ class RouterConformance(Conformance):
                 allowed & set(_METHODS), answered, f"Allow of the 405 for {method} has just the methods that answer"
             )
 
+    async def test_each_refusal_is_its_own_requests(self) -> None:
+        """The pipeline keeps one callable for a route, that of errors too: it raises what the request's match has."""
+        app = self.make_app(("POST", "/users", _say("post")), ("DELETE", "/posts", _say("delete")))
+        asked = [("PUT", "/users"), ("PUT", "/posts"), ("GET", "/nothing"), ("PUT", "/users")]
+        found = []
+        async with self.serve(app) as client:
+            for method, path in asked:
+                async with client.request(method, path) as answer:
+                    found.append((answer.status, answer.headers.get("Allow")))
+        expected = [(405, "POST"), (405, "DELETE"), (404, None), (405, "POST")]
+        self.expect_equal(found, expected, f"each of {asked} is refused for its own reason")
+
     async def test_head_is_a_get_without_its_body_or_refused(self) -> None:
         """Where only GET has a route, HEAD has GET's fields and no body, or is a 405. RFC 9110 section 9.3.2."""
         app = self.make_app(("GET", "/users", _say("seven..")))
