@@ -116,12 +116,12 @@ _NAMES_OF: Final = {
         test_utils.AccessLoggerConformance test_utils.AioHTTPTestCase test_utils.BaseTestServer test_utils.Conformance
         test_utils.ConnectorConformance test_utils.ContentCodingConformance test_utils.CookieJarConformance
         test_utils.ErrorRendererConformance test_utils.FormReaderConformance test_utils.InstrumentConformance
-        test_utils.MountConformance test_utils.PayloadConformance test_utils.RawTestServer
-        test_utils.ResolverConformance test_utils.RouterConformance test_utils.SessionStorageConformance
-        test_utils.TestClient test_utils.TestServer test_utils.assert_exports test_utils.assert_hooks
-        test_utils.get_port_socket test_utils.get_unused_port_socket test_utils.loop_context test_utils.make_mocked_coro
-        test_utils.make_mocked_request test_utils.make_plugin_manager test_utils.setup_test_loop
-        test_utils.teardown_test_loop test_utils.unittest_run_loop test_utils.unused_port
+        test_utils.MountConformance test_utils.PayloadConformance test_utils.ProtocolConformance
+        test_utils.RawTestServer test_utils.ResolverConformance test_utils.RouterConformance
+        test_utils.SessionStorageConformance test_utils.TestClient test_utils.TestServer test_utils.assert_exports
+        test_utils.assert_hooks test_utils.get_port_socket test_utils.get_unused_port_socket test_utils.loop_context
+        test_utils.make_mocked_coro test_utils.make_mocked_request test_utils.make_plugin_manager
+        test_utils.setup_test_loop test_utils.teardown_test_loop test_utils.unittest_run_loop test_utils.unused_port
     """,
 }
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from corelet_testing import InstrumentConformance as InstrumentConformance
     from corelet_testing import MountConformance as MountConformance
     from corelet_testing import PayloadConformance as PayloadConformance
+    from corelet_testing import ProtocolConformance as ProtocolConformance
     from corelet_testing import RawTestServer as RawTestServer
     from corelet_testing import ResolverConformance as ResolverConformance
     from corelet_testing import RouterConformance as RouterConformance

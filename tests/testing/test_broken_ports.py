@@ -27,6 +27,7 @@ from corelet.abc import (
     FormReader,
     Handler,
     Instrument,
+    NegotiatedConnection,
 )
 from corelet.access_logger import AccessLogger
 from corelet.test_utils import (
@@ -40,12 +41,14 @@ from corelet.test_utils import (
     InstrumentConformance,
     MountConformance,
     PayloadConformance,
+    ProtocolConformance,
     RawTestServer,
     ResolverConformance,
     RouterConformance,
     SessionStorageConformance,
 )
 from corelet_compression.zlib_coding import DeflateCoding, GzipCoding
+from tests.kernel.test_negotiation import Shout
 from tests.testing.test_conformance import TestMultipartFormReader as Multipart
 
 #: What a conformance class has to find -> the names of its tests that fail, without "test_".
@@ -85,7 +88,7 @@ def test_every_class_has_something_broken() -> None:
     names = [name for name in dir(corelet.test_utils) if name.endswith("Conformance") and name != "Conformance"]
     classes = {getattr(corelet.test_utils, name) for name in names}
     assert classes == {base for each in BROKEN for base in each.__mro__ if base in classes}
-    assert len(classes) == 12
+    assert len(classes) == 13
 
 
 # Routers
@@ -504,6 +507,38 @@ class Unawaited(InstrumentConformance):
                 pass
 
         return Watching()
+
+
+class Protocol(ProtocolConformance):
+    request = b"wake up\n"
+    answer = b"WAKE UP\n"
+    Kind: type[Shout]
+
+    def make_connection(self, server: web.Server) -> NegotiatedConnection:
+        return self.Kind(server)
+
+
+@fails("the_server_and_instruments_know_it")
+class Unknown(Protocol):
+    class Kind(Shout):
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+
+
+@fails("a_peer_is_answered", "no_peer_breaks_it")
+class Hasty(Protocol):
+    class Kind(Shout):
+        def data_received(self, data: bytes) -> None:
+            self.transport.write({b"wake up\n": b"WAKE UP\n"}[data])
+
+
+@fails("an_idle_one_ends_with_its_server", "it_can_be_ended_at_once")
+class Clinging(Protocol):
+    class Kind(Shout):
+        is_idle = False
+
+        def expire(self) -> None:
+            pass
 
 
 @fails(

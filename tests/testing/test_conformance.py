@@ -25,6 +25,7 @@ from corelet.abc import (
     FormReader,
     Handler,
     Instrument,
+    NegotiatedConnection,
 )
 from corelet.access_logger import AccessLogger, JsonAccessLogger
 from corelet.error_renderer import make_error_renderer
@@ -38,12 +39,14 @@ from corelet.test_utils import (
     InstrumentConformance,
     MountConformance,
     PayloadConformance,
+    ProtocolConformance,
     ResolverConformance,
     RouterConformance,
 )
 from corelet_compression.registration import make_codings
 from corelet_compression.zlib_coding import PaddedGzipCoding
 from corelet_multipart.form_reader import MultipartFormReader
+from tests.kernel.test_negotiation import Shout
 
 
 class TestUrlDispatcher(RouterConformance):
@@ -185,6 +188,14 @@ class Counting(Instrument):
 class TestCounting(InstrumentConformance):
     def make_instrument(self) -> Instrument:
         return Counting()
+
+
+class TestMadeUpProtocol(ProtocolConformance):
+    request = b"wake up\n"
+    answer = b"WAKE UP\n"
+
+    def make_connection(self, server: web.Server) -> NegotiatedConnection:
+        return Shout(server)
 
 
 class TestThreadedResolver(ResolverConformance):

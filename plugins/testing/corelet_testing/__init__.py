@@ -20,6 +20,7 @@ from .mount_conformance import MountConformance
 from .payload_conformance import PayloadConformance
 from .plugin_assertion import assert_exports, assert_hooks, make_plugin_manager
 from .port import get_port_socket, get_unused_port_socket, unused_port
+from .protocol_conformance import ProtocolConformance
 from .resolver_conformance import ResolverConformance
 from .router_conformance import RouterConformance
 from .server import BaseTestServer, RawTestServer, TestServer
@@ -39,6 +40,7 @@ __all__ = [
     "InstrumentConformance",
     "MountConformance",
     "PayloadConformance",
+    "ProtocolConformance",
     "RawTestServer",
     "ResolverConformance",
     "RouterConformance",
