@@ -58,6 +58,8 @@ def assert_hooks(plugin: object, *hooks: str, beside: Iterable[object] = ()) -> 
     record = manager.records[len(others)]
     known = [name for name in dir(manager.pluggy.hook) if name.startswith("corelet_")]
     problems = [f"there is no hook {name}{_suggest(name, known)}" for name in hooks if name not in known]
+    if not record.is_ready:
+        problems.append(f"it is {record.state}: {record.reason}")
     missing, surplus = _compare(record.hooks, [name for name in hooks if name in known])
     problems += [f"it does not implement {name}" for name in missing]
     problems += [f"it implements {name}, which was not named" for name in surplus]

@@ -54,7 +54,11 @@ class ProtocolConformance(Conformance):
         loop = asyncio.get_running_loop()
         old_handler = loop.get_exception_handler()
         loop.set_exception_handler(lambda _, context: place.errors.append(context.get("exception") or context))
-        listener = await loop.create_server(lambda: self.make_connection(place.server), "127.0.0.1", 0)
+
+        def make_protocol() -> Any:
+            return self.make_connection(place.server)
+
+        listener = await loop.create_server(make_protocol, "127.0.0.1", 0)
         place.address = listener.sockets[0].getsockname()
         try:
             yield place

@@ -68,12 +68,11 @@ class SessionStorageConformance(Conformance):
                 "a b\r\nset x 0 0 1",
                 token + "a",
                 token[:-1],
-                token.swapcase(),
+                token.swapcase() + "A",
             ]
             for each in forged:
-                found = None if each == token else await storage.load(each)
-                self.expect_equal(found, None, f"the token {each[:50]!r} finds nothing")
-                await storage.delete(each if each != token else "x")
+                self.expect_equal(await storage.load(each), None, f"the token {each[:50]!r} finds nothing")
+                await storage.delete(each)
             self.expect_equal(await storage.load(token), b"{}", "the true one still does")
 
     async def test_what_was_replaced_is_loaded_in_its_new_form(self) -> None:
