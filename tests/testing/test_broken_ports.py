@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 import zlib
@@ -413,11 +414,17 @@ class Connector(ConnectorConformance):
 @fails(
     "the_limit_holds_and_the_first_comes_first",
     "waiting_has_its_time",
-    "who_is_cancelled_takes_no_place",
     "an_idle_connection_has_its_time",
 )
 class Unlimited(Connector):
     settings: ClassVar[dict[str, Any]] = {"limit": 0, "keepalive_timeout": None}
+
+
+@fails("who_is_cancelled_takes_no_place")
+class Shielding(Connector):
+    class Kind(corelet.TCPConnector):
+        async def connect(self, request: Any, *, fresh: bool = False) -> Any:
+            return await asyncio.shield(super().connect(request, fresh=fresh))
 
 
 @fails("an_idle_connection_is_used_again", "sessions_share_it")

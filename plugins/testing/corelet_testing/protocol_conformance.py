@@ -72,14 +72,14 @@ class ProtocolConformance(Conformance):
         self.expect_equal(place.errors, [], "a connection raises nothing that the event loop gets")
 
     async def _ask(self, peer: _Peer, pieces: list[bytes]) -> bytes:
-        async with self.expect_end("a request is answered"):
-            for piece in pieces:
-                peer.writer.write(piece)
-                await asyncio.sleep(0)
-            try:
+        try:
+            async with self.expect_end("a request is answered"):
+                for piece in pieces:
+                    peer.writer.write(piece)
+                    await asyncio.sleep(0)
                 return await peer.reader.readuntil(self.answer)
-            except (ConnectionError, asyncio.IncompleteReadError) as error:
-                raise AssertionError(self.describe("a request is answered", error)) from error
+        except (ConnectionError, asyncio.IncompleteReadError, RuntimeError) as error:  # uvloop's for what is closed
+            raise AssertionError(self.describe("a request is answered", error)) from error
 
     async def test_a_peer_is_answered(self) -> None:
         """However its request comes, beside other peers."""
