@@ -114,7 +114,7 @@ def make_command_line() -> str:
     parts = [_COMMAND_LINE, _make_help("corelet", parser)]
     for name, each in commands.parsers.items():
         plugin = PLUGIN_OF_COMMAND.get(name)
-        origin = f"This command comes with [corelet-{plugin}](../plugins/{plugin}/README.md).\n\n" if plugin else ""
+        origin = f"This command comes with corelet-{plugin}: `pip install corelet-{plugin}`.\n\n" if plugin else ""
         parts.append(_make_help(f"corelet {name}", each, origin))
     return "\n".join(parts)
 

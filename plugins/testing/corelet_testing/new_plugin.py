@@ -95,7 +95,8 @@ def write_plugin(folder: Path, name: str) -> list[str]:
         FileExistsError: the folder exists.
         OSError: it can't be written.
     """
-    floor = ".".join(corelet.__version__.split(".")[:2])
+    version = corelet.__version__
+    floor = ".".join(version.split(".")[:2])
     files = make_files(name, floor=floor, year=datetime.datetime.now(datetime.UTC).year)
     folder.mkdir(parents=True)
     for path, text in files.items():
