@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from corelet_sessions import SessionTooLargeError as SessionTooLargeError
     from corelet_sessions import SignedCookieStorage as SignedCookieStorage
     from corelet_sessions import SimpleCookieStorage as SimpleCookieStorage
-    from corelet_sessions import StorageConformance as StorageConformance
     from corelet_sessions import get_session as get_session
     from corelet_sessions import new_session as new_session
     from corelet_sessions import save_session as save_session
