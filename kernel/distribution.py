@@ -87,7 +87,7 @@ class Distribution:
         return ""
 
     def describe_failure(self, error: BaseException) -> str:
-        """Say why it can't be imported: the error, and what it requires and is not installed, where that is behind it."""
+        """Say why it can't be imported: the error, and a requirement that is not installed, where it has one."""
         missing = self._find_missing_requirement() if isinstance(error, ImportError) else ""
         hint = missing and f"; it requires {missing}, which is not installed: pip install {missing}"
         return f"{type(error).__name__}: {error}{hint}"

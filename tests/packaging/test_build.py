@@ -14,7 +14,7 @@ from tests.packaging.build import check_sdist, check_wheel
 from tests.packaging.cell import choose_cells, make_cells
 from tests.packaging.matrix import find_summary
 from tests.packaging.process import StepError, run
-from tests.packaging.project import Project, read_project
+from tests.packaging.project import Project, read_plugins, read_project
 from tests.packaging.typing_check import SAMPLE, read_remarks
 
 ROUTING: Final = read_project("routing")
@@ -115,10 +115,18 @@ def test_cells_follow_from_what_plugins_require() -> None:
     assert (cells["all"].wire, cells["plain"].wire) == ("fast", "pure")
 
 
+def test_quick_cells_still_have_each_plugin_alone_and_uninstall_each() -> None:
+    cells = {cell.name: cell for cell in choose_cells(None, is_quick=True)}
+    names = {each.name for each in read_plugins()}
+    assert cells.keys() == names | {"kernel", "all", "plain"}
+    assert set(cells["all"].uninstalled) == names
+    assert not any(cell.test_rooms for cell in cells.values())
+
+
 def test_a_cell_that_is_not_there_is_an_error() -> None:
-    assert [cell.name for cell in choose_cells(["all", "kernel"])] == ["all", "kernel"]
+    assert [cell.name for cell in choose_cells(["all", "kernel"], is_quick=False)] == ["all", "kernel"]
     with pytest.raises(ValueError, match="no cell session; there are kernel, client"):
-        choose_cells(["session"])
+        choose_cells(["session"], is_quick=True)
 
 
 def test_a_run_without_a_test_that_passed_is_a_failure() -> None:
