@@ -580,8 +580,13 @@ class AbstractConnection(ABC):
         """Send ``100 Continue``, where the current request waits for it and its body is not here yet."""
 
     @abstractmethod
-    def take_over(self, protocol: UpgradedProtocol) -> None:
-        """Give the connection to another protocol, with the bytes that were read beyond the request."""
+    def take_over(
+        self, protocol: UpgradedProtocol, on_failure: Callable[[BaseException], object] | None = None
+    ) -> None:
+        """Give the connection to another protocol, with the bytes that were read beyond the request.
+
+        ``on_failure`` is called with what the handler raises later on, and the protocol closes the transport then.
+        """
 
     @abstractmethod
     async def wait_for_disconnection(self) -> None:

@@ -135,6 +135,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         "_gone_waiters",
         "_is_deaf",
         "_loop",
+        "_on_failure",
         "_out_bytes",
         "_stall_deadline",
         "_stall_size",
@@ -150,6 +151,8 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
     def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(service)
         self._loop = loop
+        # What an upgraded connection does where its handler fails.
+        self._on_failure: Callable[[BaseException], object] | None = None
         # The body being received for a handler; None once it is complete, or where nobody wants the rest.
         self._content: StreamReader | None = None
         self._continue_sent = False
@@ -230,8 +233,12 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
             self._gone_waiters = set()
         await self._wait(self._gone_waiters)
 
-    def take_over(self, protocol: UpgradedProtocol) -> None:
+    def take_over(
+        self, protocol: UpgradedProtocol, on_failure: Callable[[BaseException], object] | None = None
+    ) -> None:
         """Give the connection to another protocol, with the bytes that were read beyond the request.
+
+        ``on_failure`` is called with what the handler raises later on, and the protocol closes the transport then.
 
         Raises:
             ConnectionResetError: the peer has gone.
@@ -245,6 +252,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         self._uncork()
         self._parser = None
         self._upgraded = protocol
+        self._on_failure = on_failure
         self.deadline = NEVER
         if self._is_reading_paused:
             self.resume_reading()
@@ -674,6 +682,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         """Make an answer of an exception from a handler; None where the connection has to end instead."""
         if isinstance(exc, asyncio.CancelledError):
             if self._has_cancelled():
+                self._fail_upgraded(exc)
                 return None
         elif not isinstance(exc, Exception):
             raise exc
@@ -692,8 +701,17 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
             logger.error("Error handling request %r", request, exc_info=exc)
         if begun is not None:
             # Work after a whole answer may fail without harm to it; one that was begun can only be cut off.
-            return begun if begun.stage is Stage.ENDED else None
+            if begun.stage is Stage.ENDED:
+                return begun
+            self._fail_upgraded(exc)
+            return None
         return self._render_error(exc, request)
+
+    def _fail_upgraded(self, exc: BaseException) -> None:
+        """Let the protocol that has taken over say that the handler has failed."""
+        if self._on_failure is not None and self._transport is not None:
+            self.deadline = self._service.now + self._service.deadlines.linger_seconds
+            self._on_failure(exc)
 
     def _has_cancelled(self) -> bool:
         """Whether it was we who cancelled the running handler, for the peer has gone or the server stops."""
@@ -745,7 +763,8 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         if self._transport is None:
             return
         if self._upgraded is not None:
-            self._close(lingers=False)
+            if response is not None or self._on_failure is None:
+                self._close(lingers=False)
         elif response is None:
             self._transport.abort()
         elif not self.keep_alive:

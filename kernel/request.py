@@ -322,11 +322,19 @@ class BaseRequest(DataMapping):
             raise ValueError(f"{hook!r} was not added to {self!r}")
         origin.prepare_hooks.remove(hook)
 
-    def take_over(self, protocol: UpgradedProtocol) -> None:
+    def take_over(
+        self, protocol: UpgradedProtocol, *, on_failure: Callable[[BaseException], object] | None = None
+    ) -> None:
         """Give the connection to another protocol, after a 101 or a 2xx to CONNECT was prepared.
 
         ``protocol.connection_made`` is called with the transport, then ``data_received`` with bytes that were
         read beyond the request. When the handler returns, the connection is closed.
+
+        Args:
+            protocol: an ``asyncio.Protocol``.
+            on_failure: called with the exception where the handler raises one, or is cancelled because the server
+                stops; the protocol says so in its own words then, and closes the transport within
+                ``linger_seconds``. None, the default, has the connection cut off.
 
         Raises:
             RuntimeError: the request offers no upgrade, or its answer has not been prepared.
@@ -337,7 +345,7 @@ class BaseRequest(DataMapping):
             raise RuntimeError(f"{self!r} offers no upgrade")
         if (self if self.origin is None else self.origin).response is None:
             raise RuntimeError("take_over() before the answer: await response.prepare(request) first")
-        self.connection.take_over(protocol)
+        self.connection.take_over(protocol, on_failure)
 
     # The start line.
 

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
+import inspect
 import logging
 import os
 import subprocess
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("corelet", deadline=None)
 hypothesis.settings.load_profile("corelet")
 
+#: Seconds that a test on a loop may take, on the slowest machine.
+PATIENCE = 120
+
 LOOP = os.environ.get("CORELET_TEST_LOOP", "asyncio")
 
 
@@ -49,6 +54,23 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
     return {LOOP: _loop_factory()}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.obj = _end_in_time(item.obj)
+
+
+def _end_in_time(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Fail a test that hangs, with where it waits; pytest-timeout would end the whole run."""
+
+    @functools.wraps(test)
+    async def run(*args: Any, **kwargs: Any) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await test(*args, **kwargs)
+
+    return run
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

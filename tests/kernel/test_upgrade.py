@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
 
 from corelet.app import Application
 from corelet.errors import MissingPluginError
+from corelet.limits import Deadlines
 from corelet.response import Response, StreamResponse
 from tests.conftest import Connect, Serve
 
@@ -437,3 +439,25 @@ async def test_a_port_that_no_plugin_fills_says_what_to_install(serve: Serve, co
 
     client = await connect(await serve(handler))
     assert (await client.get(fields="Content-Type: multipart/mixed; boundary=a\r\n")).text == "said"
+
+
+async def test_the_protocol_has_the_last_word_where_the_handler_fails(
+    serve: Serve, connect: Connect, expect_error_log: list[logging.LogRecord]
+) -> None:
+    protocol = Recorder()
+
+    def say_so(error: BaseException) -> None:
+        protocol.transport.write(str(error).encode())
+
+    async def handler(request: Any) -> StreamResponse:
+        response = StreamResponse(status=101, headers={"Connection": "Upgrade", "Upgrade": "echo"})
+        await response.prepare(request)
+        request.take_over(protocol, on_failure=say_so)
+        raise ZeroDivisionError("on purpose")
+
+    client = await connect(await serve(handler, deadlines=Deadlines(linger_seconds=0.5)))
+    assert (await client.get(fields=UPGRADE)).status == 101
+    assert await client.reader.readexactly(10) == b"on purpose"
+    await client.send("still here")
+    assert await client.read_until_closed() == b"still here"
+    assert protocol.events == ["made", b"still here", "lost"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
 
-from corelet import web
+from corelet import Deadlines, web
 from corelet_websocket import ClientWSTimeout, WebSocketError, WSCloseCode, WSMsgType
 from tests.conftest import Connect, Serve, Tls
 from tests.raw_client import RawClient
@@ -549,9 +550,48 @@ async def test_a_bare_handler_is_cancelled_when_its_server_stops(serve: Serve, o
 
     served = await serve(handle, shutdown_timeout=0.05)
     ws = await opened(served)
-    await served.stop()
-    assert (await ws.receive(5)).type is WSMsgType.CLOSED
+    stopping = asyncio.create_task(served.stop())
+    assert await ws.receive(5) == (WSMsgType.CLOSE, 1001, "the server is stopping")
+    await stopping
     assert outcome == ["cancelled"]
+
+
+async def test_a_handler_that_raises_ends_its_websocket_by_1011(
+    serve: Serve, opened: Open, expect_error_log: list[logging.LogRecord]
+) -> None:
+    others: list[tuple[web.WebSocketResponse, asyncio.Task[Any]]] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        others.append((ws, asyncio.create_task(ws.receive())))
+        await asyncio.sleep(0)
+        raise ZeroDivisionError("on purpose")
+
+    served = await serve(web.Application(handler=handle))
+    ws = await opened(served)
+    assert await ws.receive(5) == (WSMsgType.CLOSE, 1011, "the handler has failed")
+    assert (await ws.receive(5)).type is WSMsgType.CLOSED
+    (server_side, receiving), *_ = others
+    assert (await asyncio.wait_for(receiving, 5)).type is WSMsgType.ERROR
+    assert server_side.close_code == 1011
+    assert "on purpose" in str(expect_error_log[0].exc_info)
+
+
+async def test_a_peer_that_stays_after_a_handler_has_failed_is_cut_off(
+    serve: Serve, connect: Connect, expect_error_log: list[logging.LogRecord]
+) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse(timeout=1000)
+        await ws.prepare(request)
+        raise ZeroDivisionError
+
+    served = await serve(web.Application(handler=handle), deadlines=Deadlines(linger_seconds=0.1), shutdown_timeout=30)
+    client = await connect(served)
+    await shake(client)
+    await client.send(make_frame(TEXT, b"a"))
+    assert await client.read_until_closed() == make_frame(CLOSE, b"\x03\xf3the handler has failed", mask=None)
+    await asyncio.wait_for(served.stop(), 5)
 
 
 async def test_over_tls_an_error_ends_the_connection_though_the_peer_waits(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
@@ -81,7 +81,9 @@ class MockedConnection(AbstractConnection):
     def send_continue(self) -> None:
         """Do nothing: no peer waits for it."""
 
-    def take_over(self, protocol: UpgradedProtocol) -> None:
+    def take_over(
+        self, protocol: UpgradedProtocol, on_failure: Callable[[BaseException], object] | None = None
+    ) -> None:
         """Give the transport to another protocol."""
         protocol.connection_made(self._transport)
 

@@ -343,8 +343,16 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         elif self._close_timer is None:  # else its time runs already, whatever else comes
             self._start_close_timer(lambda: self._fail(error))
 
+    def end_by_failure(self, error: BaseException) -> None:
+        """End because the handler has raised this, or was cancelled because the server stops."""
+        is_stopping = isinstance(error, asyncio.CancelledError)
+        code = WSCloseCode.GOING_AWAY if is_stopping else WSCloseCode.INTERNAL_ERROR
+        self._fail(WebSocketError(code, "the server is stopping" if is_stopping else "the handler has failed"))
+
     def _fail(self, error: WebSocketError) -> None:
-        """End for what the peer has done. Source: RFC 6455 section 7.1.7."""
+        """End for what the peer has done, or the handler has not. Source: RFC 6455 section 7.1.7."""
+        if self.is_failed:
+            return
         self.is_failed = True
         self.exception = error
         self.close_code = error.code

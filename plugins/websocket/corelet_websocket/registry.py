@@ -54,7 +54,7 @@ def _start_shutdown(connection: WebSocketConnection) -> None:
 # Beside the applications, whose mappings are their authors'.
 _WEBSOCKETS: Final[WeakKeyDictionary[web.Application, WebSockets]] = WeakKeyDictionary()
 
-#: For applications that were made without this plugin, and bare handlers: nobody tells these that the server stops.
+#: For applications made without this plugin, and bare handlers: when the server stops, these end with their handlers.
 _UNATTENDED: Final = WebSockets()
 
 

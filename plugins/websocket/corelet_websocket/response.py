@@ -134,7 +134,7 @@ class WebSocketResponse(WebSocketEndpoint, web.StreamResponse):
             close_seconds=self._timeout,
             on_lost=websockets.discard,
         )
-        request.take_over(connection)
+        request.take_over(connection, on_failure=connection.end_by_failure)
         self._connection = connection
         websockets.add(connection)
         return writer
