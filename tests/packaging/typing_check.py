@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import sys
-import threading
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +15,6 @@ from tests.packaging.process import StepError, run
 SAMPLE: Final = Path(__file__).with_name("sample")
 #: What is wrong in a line, by checker: ``# mypy: arg-type, pyright: reportArgumentType``.
 REMARK: Final = re.compile(r"(mypy|pyright): ([\w-]+)")
-#: pyright fetches its own program when it runs first.
-_FETCHING: Final = threading.Lock()
 
 
 def check_types(environment: Environment, log: Path) -> None:
@@ -60,8 +57,7 @@ def _run_pyright(environment: Environment, folder: Path, log: Path) -> set[tuple
     settings = {"typeCheckingMode": "strict", "include": ["."]}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
     command = (sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", environment.python)
-    with _FETCHING:
-        said = _run_checker(*command, "-p", folder, folder=folder, log=log)
+    said = _run_checker(*command, "-p", folder, folder=folder, log=log)
     try:
         diagnostics = json.loads(said[said.index("{") :])["generalDiagnostics"]
     except ValueError as error:
