@@ -104,6 +104,13 @@ def read_projects() -> list[Project]:
     return [read_project("corelet"), *read_plugins()]
 
 
+def read_group(name: str) -> list[str]:
+    """Read the requirements of one of the repository's dependency groups, those of included groups among them."""
+    entries = read_project("corelet").pyproject["dependency-groups"][name]
+    nested = [[each] if isinstance(each, str) else read_group(each["include-group"]) for each in entries]
+    return [each for group in nested for each in group]
+
+
 def read_python_versions() -> list[str]:
     """Read which versions of Python are promised: the kernel's classifiers, the oldest first."""
     classifiers = "\n".join(read_project("corelet").pyproject["project"]["classifiers"])

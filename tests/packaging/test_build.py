@@ -14,7 +14,7 @@ from tests.packaging.build import check_sdist, check_wheel
 from tests.packaging.cell import choose_cells, make_cells
 from tests.packaging.matrix import find_summary
 from tests.packaging.process import StepError, run
-from tests.packaging.project import Project, read_plugins, read_project
+from tests.packaging.project import Project, read_group, read_plugins, read_project
 from tests.packaging.typing_check import SAMPLE, read_remarks
 
 ROUTING: Final = read_project("routing")
@@ -127,6 +127,12 @@ def test_a_cell_that_is_not_there_is_an_error() -> None:
     assert [cell.name for cell in choose_cells(["all", "kernel"], is_quick=False)] == ["all", "kernel"]
     with pytest.raises(ValueError, match="no cell session; there are kernel, client"):
         choose_cells(["session"], is_quick=True)
+
+
+def test_a_group_has_what_its_included_groups_have() -> None:
+    group = read_group("test")
+    assert any(each.startswith("pytest>=") for each in group)
+    assert any(each.startswith("redis>=") for each in group)
 
 
 def test_a_run_without_a_test_that_passed_is_a_failure() -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.packaging.build import Builder, check_sdist, check_wheel, find_sdist, find_wheel
 from tests.packaging.process import run
-from tests.packaging.project import ROOT, Project, read_projects
+from tests.packaging.project import ROOT, Project, read_group, read_projects
 
 #: Kept from run to run: wheels of others, and tools.
 CACHE: Final = ROOT / "build" / "packages"
@@ -99,8 +99,7 @@ class Workshop:
         stamp.touch()
 
     def _prepare_tools(self) -> None:
-        groups = str(read_projects()[0].pyproject["dependency-groups"])
-        stamp = self._tools / f"{_digest([str(self.python), groups])}.complete"
+        stamp = self._tools / f"{_digest([str(self.python), *read_group('test')])}.complete"
         if stamp.exists():
             return
         run(self.python, "-m", "venv", "--clear", self._tools, log=self._log)
