@@ -123,12 +123,13 @@ class Trial:
 
     def _run_tests(self) -> None:
         """Run plugins' own tests in a copy of the checkout, beside the plugins and tools that they use."""
-        self.environment.install(*sorted(read_project(each).distribution for each in self.cell.test_plugins))
+        beside = sorted(read_project(each).distribution for each in self.cell.test_plugins)
+        self.environment.install(*self.cell.requirements, *beside)
         self.environment.lend(self.workshop.tool_packages)
         rooms = [f"tests/{room}" for room in self.cell.test_rooms]
         checkout = self.workshop.checkout
         imported = ", ".join(["corelet", *(read_project(each).package for each in sorted(self.cell.plugins))])
-        where = f"import sys, {imported}; print(*[each.__file__ for each in ({imported},)], sep='\\n')"
+        where = f"import {imported}; print(*[each.__file__ for each in ({imported},)], sep='\\n')"
         for path in self.environment.run("-c", where, cwd=checkout).splitlines():
             if not Path(path).is_relative_to(self.environment.packages):
                 raise StepError(f"tests would import {path}, which is no installed wheel")
