@@ -85,7 +85,7 @@ async def test_bytes_count_what_a_stream_sent(serve, peer, log):
     assert await log.wait_for_lines() == ["1500"]
 
 
-async def test_a_peer_cannot_forge_or_split_a_line(serve, connect, log):
+async def test_a_087_a_peer_cannot_forge_or_split_a_line(serve, connect, log):
     served = await serve(hello, access_log=log)
     client = await connect(served)
     await client.send(b'GET /%0d%0aFAKE"x HTTP/1.1\r\nHost: a\r\nUser-Agent: a"\\b\xe2\x80\xa8\x9b2J\xff\r\n\r\n')

@@ -63,7 +63,7 @@ async def test_nothing_of_the_error_is_shown_outside_debug(serve, connect, expec
     assert "Traceback" not in answer.text
 
 
-async def test_debug_shows_the_traceback_as_escaped_html(serve, connect, expect_error_log):
+async def test_a_088_debug_shows_the_traceback_as_escaped_html(serve, connect, expect_error_log):
     client = await connect(await serve(fail, debug=True))
     answer = await client.get(fields=f"Accept: {BROWSER}\r\n")
     assert "Traceback (most recent call last)" in answer.text
@@ -119,7 +119,7 @@ def test_status_says_who_broke_what(error, status):
     assert make_error_renderer(debug=False)(error, None).status == status
 
 
-async def test_a_malformed_request_is_not_repeated(serve, connect):
+async def test_a_089_a_malformed_request_is_not_repeated(serve, connect):
     client = await connect(await serve(fail))
     await client.send(b"GET / HTTP/1.1\r\nHost: a\r\nBad<script> Name: x\r\n\r\n")
     answer = await client.read_answer()

@@ -33,7 +33,9 @@ def make(**changes: Any) -> Deflate:
         ("x-unknown, permessage-deflate; unknown=1, permessage-deflate", NAME),
         ("permessage-deflate; server_max_window_bits=8", ""),
         ("permessage-deflate; server_max_window_bits=16", ""),
+        ("permessage-deflate; server_max_window_bits=7", ""),
         ("permessage-deflate; server_max_window_bits=09", ""),
+        ("permessage-deflate; server_max_window_bits=+9", ""),
         ("permessage-deflate; server_max_window_bits", ""),
         ("permessage-deflate; server_no_context_takeover=1", ""),
         ("permessage-deflate; client_max_window_bits; client_max_window_bits", ""),
@@ -41,7 +43,7 @@ def make(**changes: Any) -> Deflate:
         ("", ""),
     ],
 )
-def test_an_offer_is_answered(offer: str, answer: str) -> None:
+def test_a_080_an_offer_is_answered(offer: str, answer: str) -> None:
     field, extensions = accept_offers([PermessageDeflate()], offer)
     assert field == answer
     assert len(extensions) == bool(answer)

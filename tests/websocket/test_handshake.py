@@ -60,11 +60,12 @@ async def test_a_handshake_is_answered(serve_ws: Any, connect: Connect) -> None:
         ("GET", {"Sec_WebSocket_Version": "8"}, 426, "supported is 13"),
         ("GET", {"Sec_WebSocket_Version": "13, 8"}, 426, "supported is 13"),
         ("GET", {"Sec_WebSocket_Extensions": "permessage-deflate;;"}, 400, "malformed"),
+        ("GET", {"Sec_WebSocket_Extensions": 'x; server_max_window_bits=""'}, 400, "expected a token"),
         ("POST", {"Content_Length": "0"}, 405, "405"),
         ("GET", {"Content_Length": "2"}, 400, "has no body"),
     ],
 )
-async def test_what_is_no_handshake_is_refused(
+async def test_a_079_what_is_no_handshake_is_refused(
     serve_ws: Any, connect: Connect, method: str, changes: dict[str, Any], status: int, words: str
 ) -> None:
     client = await connect(await serve_ws(echo))
@@ -110,7 +111,7 @@ async def test_http_1_0_opens_no_websocket(serve_ws: Any, connect: Connect) -> N
         ([], "https://good.example", 403),
     ],
 )
-async def test_pages_of_strangers_are_kept_out(
+async def test_a_078_pages_of_strangers_are_kept_out(
     serve_ws: Any, connect: Connect, origins: Any, origin: str | None, status: int
 ) -> None:
     client = await connect(await serve_ws(echo, origins=origins))

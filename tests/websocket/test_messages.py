@@ -387,7 +387,7 @@ async def test_pings_are_answered_while_the_handler_thinks(serve_ws: Any, connec
     done.set()
 
 
-async def test_a_peer_that_pings_and_never_reads_gets_one_answer(serve_ws: Any, connect: Connect) -> None:
+async def test_a_077_a_peer_that_pings_and_never_reads_gets_one_answer(serve_ws: Any, connect: Connect) -> None:
     started = asyncio.Event()
 
     async def talk(ws: web.WebSocketResponse) -> None:

@@ -18,6 +18,8 @@ TAIL: Final = b"\x00\x00\xff\xff"
 LEVEL: Final = 1
 #: Streams that end inside one fragment: a sender that RFC 7692 section 7.2.3.4 allows has one, a hostile one thousands.
 MAX_STREAMS: Final = 16
+#: Bytes that are decompressed at once, at least.
+PIECE_BYTES: Final = 65_536
 
 _SERVER_BITS: Final = "server_max_window_bits"
 _CLIENT_BITS: Final = "client_max_window_bits"
@@ -165,13 +167,24 @@ class Deflate(WebSocketExtension):
         raise WebSocketError(1008, f"a compressed fragment has more than {MAX_STREAMS} streams")
 
     def _decompress(self, decompressor: Any, data: bytes, room: int) -> bytes:
-        try:
-            out: bytes = decompressor.decompress(data, room + 1)
-        except zlib.error as exc:
-            raise WebSocketError(1007, f"a compressed message can't be decompressed: {exc}") from None
-        if 0 <= room < len(out):
-            raise WebSocketError(1009, f"a compressed message has more than {room} bytes left to it")
-        return out
+        """Decompress piece by piece: a bomb takes no more memory than a message may."""
+        # A piece as long as what is left to read: that is copied with each of them.
+        size = max(len(data), PIECE_BYTES)
+        pieces: list[bytes] = []
+        left = room
+        while True:
+            wanted = size if room < 0 else min(size, left + 1)
+            try:
+                piece: bytes = decompressor.decompress(data, wanted)
+            except zlib.error as exc:
+                raise WebSocketError(1007, f"a compressed message can't be decompressed: {exc}") from None
+            left -= len(piece)
+            if room >= 0 > left:
+                raise WebSocketError(1009, f"a compressed message has more than {room} bytes left to it")
+            pieces.append(piece)
+            if len(piece) < wanted or decompressor.eof:
+                return piece if len(pieces) == 1 else b"".join(pieces)
+            data = decompressor.unconsumed_tail
 
 
 def _read(parameters: Parameters, *, bits_without_value: bool) -> dict[str, int]:
