@@ -68,9 +68,9 @@ test-fast: $(DEV) $(WIRE)
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(BIN)/python -m pytest $(ARGS)
 
-# Once is enough: tests of distributions take their own kernel, and whether people see the right page, or a session keeps
-# its data, does not depend on the wire. Tests of the wire itself take both wires in every run.
-ONCE := $(addprefix --ignore=tests/,benchmarks distributions examples packaging sessions testing)
+# Once is enough: tests of distributions take their own kernel, and whether people see the right page, a session keeps its
+# data, or a stranger's plugin works, does not depend on the wire. Tests of the wire itself take both wires in every run.
+ONCE := $(addprefix --ignore=tests/,benchmarks distributions examples packaging plugins sessions testing)
 WIRES := --ignore-glob='*/test_wire_*'
 
 # Counting coverage costs two thirds more: only here, where every line of the kernel has its plain twin.
@@ -142,7 +142,7 @@ changelog: $(DEV)
 	$(BIN)/towncrier build --draft --version next
 
 clean:
-	rm -rf .venv .venv-* build plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so plugins/*/corelet_*/*.c plugins/*/corelet_*/*.so *.egg-info plugins/*/*.egg-info
+	rm -rf .venv .venv-* build plugins/*/build examples/plugins/*/build docs/_build .coverage .coverage.* kernel/*.c kernel/*.so plugins/*/corelet_*/*.c plugins/*/corelet_*/*.so *.egg-info plugins/*/*.egg-info examples/plugins/*/*.egg-info
 
 DROP_WIRE = suffix=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))'); \
 	for part in $(COMPILED); do rm -f $$part.c $$part$$suffix; done

@@ -474,7 +474,7 @@ class Instrument:
         """The connection has ended."""
 
     def request_started(self, request: Any) -> None:
-        """A head was parsed and its handler is about to start."""
+        """A head was parsed and its handler is about to start; :meth:`request_finished` follows, however it ends."""
 
     def request_finished(self, request: Any, response: Any) -> None:
         """The answer was handed to the transport."""

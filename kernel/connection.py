@@ -786,11 +786,12 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
 
     def _end_task(self, task: asyncio.Task[Any]) -> None:
         """Go on after a handler that waited."""
-        if task.cancelled():  # before its first step
-            self.abort()
-        elif (error := task.exception()) is not None:
-            if isinstance(error, Exception):  # what asks to stop has gone through the loop
-                self._service.logger.error("Unhandled error of a connection", exc_info=error)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):  # what asks to stop has gone through the loop
+            self._service.logger.error("Unhandled error of a connection", exc_info=error)
+        if task.cancelled() or error is not None:
+            if self._request is not None:  # cancelled before its first step, or nobody could log it
+                self.finish(self._request, None)
             self.abort()
         elif self._parser is not None and self._request is None and not self._is_receiving:
             self.serve()

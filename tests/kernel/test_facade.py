@@ -343,6 +343,13 @@ def test_what_is_not_wanted_is_on_the_peers_list() -> None:
     assert set(NOT_WANTED) <= set(read_parity())
 
 
+def test_the_page_on_moving_lists_what_is_not_wanted() -> None:
+    page = (ROOT / "docs" / "moving-from-aiohttp.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^## What is missing\n.*?\|---\|---\|\n(.*?)\n\n", page, re.MULTILINE | re.DOTALL)
+    listed = [name for row in table.splitlines() for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert sorted(listed) == sorted(NOT_WANTED)
+
+
 def test_no_name_is_both_the_kernels_and_a_plugins() -> None:
     assert not [name for name in PLUGIN_OF if find_kernel_module(name)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -22,6 +23,7 @@ from corelet.exceptions import HTTPForbidden, HTTPNotFound
 from corelet.hookspecs import hookimpl
 from corelet.pipeline import CodingRegistry, FormReaderRegistry, Slots
 from corelet.response import Response, StreamResponse
+from corelet.runner import AppRunner
 from tests.conftest import Connect, Serve
 
 
@@ -567,6 +569,40 @@ async def test_an_instrument_that_fails_is_logged_once_and_asked_no_more(
     assert len(expect_error_log) == 2
     assert "request_started" in expect_error_log[0].getMessage()
     assert "called no more" in expect_error_log[0].getMessage()
+
+
+async def test_an_instrument_sees_the_end_of_each_request_that_has_started(expect_error_log: list[Any]) -> None:
+    class Failing(AbstractAccessLogger):
+        def log(self, request: Any, response: Any, time: float) -> None:
+            raise LookupError("nowhere to log to")
+
+    async def wait(request: Any) -> Response:
+        await asyncio.sleep(10 if request.path == "/slow" else 0)
+        return Response()
+
+    watch = Watch()
+    app = Application(handler=wait, plugins=[make_plugin(instrument=lambda app: watch)])
+    runner = AppRunner(app, access_log_class=Failing, handler_cancellation=True)
+    await runner.setup()
+    assert runner.server is not None
+    # The peer of the first one is gone before its handler has made a step, where handlers don't start at once.
+    for path in ("/slow", "/fails"):
+        connection = runner.server()
+        transport = Mock(asyncio.Transport)
+        transport.get_extra_info.return_value = None
+        connection.connection_made(transport)
+        connection.data_received(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        if path == "/slow":
+            connection.connection_lost(None)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        if path == "/fails":
+            connection.connection_lost(None)
+    await runner.cleanup()
+    assert watch.lines == [
+        *("made", "started /slow", "lost", "finished /slow None"),
+        *("made", "started /fails", "finished /fails None", "lost"),
+    ]
 
 
 async def test_only_what_an_instrument_overrides_has_a_slot() -> None:

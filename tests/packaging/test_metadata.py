@@ -14,6 +14,13 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PLUGINS: Final = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+#: The packages of all plugins that are here, those of examples/plugins too.
+PACKAGES: Final = sorted(
+    folder.relative_to(ROOT).as_posix()
+    for pattern in ("plugins/*/corelet_*/py.typed", "examples/plugins/*/corelet_*/py.typed")
+    for folder in (path.parent for path in ROOT.glob(pattern))
+    if "build" not in folder.parts
+)
 #: What a plugin may import, beside ``corelet`` itself.
 PUBLIC_MODULES: Final = {f"corelet.{name}" for name in ("abc", "fields", "plugins", "web", "wire", "writer")}
 #: A private part of a name; ``corelet.__version__`` is public.
@@ -135,12 +142,23 @@ def test_the_kernel_imports_no_plugin_where_it_runs() -> None:
         assert not {name for name in imports if name.startswith("corelet_")}, path.name
 
 
-def test_a_plugin_imports_what_a_stranger_could(plugin: str) -> None:
-    for path in ROOT.glob(f"plugins/{plugin}/corelet_{plugin}/*.py"):
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_plugin_imports_what_a_stranger_could(package: str) -> None:
+    for path in (ROOT / package).glob("*.py"):
         imports = find_imports(ast.parse(path.read_text(encoding="utf-8")), with_typing=True)
         inner = {f"corelet.{module}" for module in KERNEL_MODULES} - PUBLIC_MODULES - MODULE_NAMES
         assert not imports & inner, path.name
         assert not {name for name in imports if name.startswith("corelet.") and PRIVATE.search(name)}, path.name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_plugin_imports_no_other_plugin_that_it_does_not_require(package: str) -> None:
+    project = read_pyproject((ROOT / package).parent)["project"]
+    required = {re.split(r"[>\[]", each)[0].replace("-", "_") for each in project["dependencies"]}
+    for path in (ROOT / package).glob("*.py"):
+        imports = find_imports(ast.parse(path.read_text(encoding="utf-8")), with_typing=True)
+        others = {name.partition(".")[0] for name in imports if name.startswith("corelet_")}
+        assert others <= {*required, path.parent.name}, path.name
 
 
 def find_reaches(tree: ast.AST) -> set[str]:
@@ -168,8 +186,9 @@ def test_a_reach_into_the_kernel_would_be_found(source: str, found: set[str]) ->
     assert find_inner(ast.parse(source)) == found
 
 
-def test_a_plugin_reaches_no_further_than_a_stranger_could(plugin: str) -> None:
-    for path in ROOT.glob(f"plugins/{plugin}/corelet_{plugin}/*.py"):
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_plugin_reaches_no_further_than_a_stranger_could(package: str) -> None:
+    for path in (ROOT / package).glob("*.py"):
         assert find_inner(ast.parse(path.read_text(encoding="utf-8"))) == set(), path.name
 
 
@@ -202,7 +221,7 @@ def find_own_names(tree: ast.AST) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("pattern", ["kernel/*.py", "plugins/*/corelet_*/*.py"])
+@pytest.mark.parametrize("pattern", ["kernel/*.py", "plugins/*/corelet_*/*.py", "examples/plugins/*/corelet_*/*.py"])
 def test_no_module_reads_anothers_private_attribute(pattern: str) -> None:
     found = []
     for path in ROOT.glob(pattern):

@@ -211,6 +211,25 @@ async def test_server_that_is_away_is_a_clear_error(make: Any) -> None:
     await storage.close()
 
 
+async def test_close_ends_where_memcacheds_client_misses_its_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    missed: list[asyncio.CancelledError] = []
+
+    async def connect(*args: Any, **kwargs: Any) -> None:
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError as error:
+            # asyncio.wait_for does so before Python 3.12 where both happen at once.
+            missed.append(error)
+            raise ConnectionRefusedError from None
+
+    monkeypatch.setattr("emcache.connection_pool.create_protocol", connect)
+    storage = MemcachedStorage("memcached://127.0.0.1:1")
+    with pytest.raises(SessionStorageError):
+        await storage.load("t" * 43)
+    await storage.close()
+    assert len(missed) == 1
+
+
 @pytest.mark.parametrize("scheme", ["redis", "memcached"])
 async def test_server_that_hangs_is_an_error_after_one_wait(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setattr(redis_module, "TIMEOUT_SECONDS", 0.1)

@@ -20,6 +20,8 @@ from .storage import (
 
 #: What memcached takes unless it was started with another ``-I``, less some for the key.
 MAX_RECORD_BYTES: Final = 1_048_576 - 512
+#: Seconds that closing may take before it is insisted on.
+CLOSE_SECONDS: Final = 0.5
 #: From here memcached takes a number of seconds for a date.
 _MONTH_SECONDS: Final = 30 * 86_400
 _PORT: Final = 11_211
@@ -101,7 +103,9 @@ class MemcachedStorage(AbstractStorage):
     async def close(self) -> None:
         if self._owns_client and self._client is not None:
             client, self._client = self._client, None
-            await client.close()
+            # Its task that opens connections can miss that it is cancelled; it is cancelled again then.
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await client.close()
 
     def _make_key(self, token: str) -> bytes:
         return (self._prefix + hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()).encode()
