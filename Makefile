@@ -63,7 +63,7 @@ forget-coverage:
 	@rm -f .coverage .coverage.*
 
 test-fast: $(DEV) $(WIRE)
-	@for program in chromium curl memcached nginx openssl redis-server; do command -v $$program >/dev/null || \
+	@for program in chromium curl memcached nginx redis-server; do command -v $$program >/dev/null || \
 		{ echo "The tests need $$program: apt-get install $$program" >&2; exit 1; }; done
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(BIN)/python -m pytest $(ARGS)

@@ -1778,6 +1778,7 @@ cdef inline char* put_field(char* out, const Text* name, const Text* value) noex
 cdef Text CONTENT_TYPE_NAME = Text(b"Content-Type", 12)
 cdef Text CONTENT_LENGTH_NAME = Text(b"Content-Length", 14)
 cdef Text NOTHING = Text(b"", 0)
+cdef bytes REQUEST_LINE_END = b" HTTP/1.1\r\n"
 
 cdef enum:
     MOST_DIGITS = 20  # of 64 bits
@@ -1898,8 +1899,54 @@ def make_status_line(version, status, reason):
     return b"HTTP/%d.%d %d %b\r\n" % (version[0], version[1], status, encoded)
 
 
-def serialize_request_head(method, target, version, headers):
+def serialize_fields(headers):
+    r"""Make complete field lines, such as go out with many heads: ``b"Accept: */*\r\n"``.
+
+    Raises:
+        LocalProtocolError: a field can't be sent; see :func:`check_field`.
+    """
+    return join_head(&NOTHING, headers, None, -1, &NOTHING, &NOTHING)[:-2]
+
+
+cdef int point_at(object text, Text* found) except -1:
+    """Point at the bytes of a text; at nothing where it has none, for a surrogate."""
+    if not PyUnicode_Check(text):
+        raise TypeError(f"method and target take a str, not {type(text).__name__}")
+    found.begin = PyUnicode_AsUTF8AndSize_or_NULL(text, &found.size)
+    if found.begin == NULL:
+        PyErr_Clear()
+        found.size = 0
+    return 0
+
+
+cdef bytes make_request_line(object method, object target, object version):
+    cdef Text name, place
+    cdef bytes end = REQUEST_LINE_END if version == (1, 1) else b" HTTP/%d.%d\r\n" % (version[0], version[1])
+    cdef bytes made
+    cdef char* out
+    point_at(method, &name)
+    if name.size == 0 or skip_class(<Bytes>name.begin, 0, name.size, TCHAR) != name.size:
+        raise LocalProtocolError(f"method is not a token: {method!a}")
+    point_at(target, &place)
+    if place.size == 0 or skip_class(<Bytes>place.begin, 0, place.size, TARGET) != place.size:
+        raise LocalProtocolError(f"target is not visible ASCII without a fragment: {target!a}")
+    made = PyBytes_FromStringAndSize(NULL, name.size + 1 + place.size + PyBytes_GET_SIZE(end))
+    out = put(PyBytes_AS_STRING(made), name.begin, name.size)
+    out = put(out, b" ", 1)
+    out = put(out, place.begin, place.size)
+    put(out, PyBytes_AS_STRING(end), PyBytes_GET_SIZE(end))
+    return made
+
+
+def serialize_request_head(method, target, version, headers, bytes automatic not None=b""):
     """Make a request line and its fields, with the blank line.
+
+    Args:
+        method: a token.
+        target: what stands for the resource; RFC 9112 section 3.2.
+        version: of HTTP.
+        headers: fields in their order; None for none.
+        automatic: complete field lines that follow, as :func:`serialize_fields` makes them; not checked.
 
     Raises:
         LocalProtocolError: the method is not a token, the target is not visible ASCII without a fragment, or a field
@@ -1907,17 +1954,9 @@ def serialize_request_head(method, target, version, headers):
 
     Source: RFC 9112 section 3.
     """
-    cdef Text line
-    cdef bytes name = method.encode("utf-8", "surrogatepass"), place = target.encode("utf-8", "surrogatepass")
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
-    if size == 0 or skip_class(<Bytes>PyBytes_AS_STRING(name), 0, size, TCHAR) != size:
-        raise LocalProtocolError(f"method is not a token: {method!a}")
-    size = PyBytes_GET_SIZE(place)
-    if size == 0 or skip_class(<Bytes>PyBytes_AS_STRING(place), 0, size, TARGET) != size:
-        raise LocalProtocolError(f"target is not visible ASCII without a fragment: {target!a}")
-    cdef bytes request_line = b"%b %b HTTP/%d.%d\r\n" % (name, place, version[0], version[1])
-    line = text_of(request_line)
-    return join_head(&line, headers, None, -1, &NOTHING, &NOTHING)
+    cdef bytes request_line = make_request_line(method, target, version)
+    cdef Text line = text_of(request_line), rest = text_of(automatic)
+    return join_head(&line, headers, None, -1, &rest, &NOTHING)
 
 
 def serialize_response_head(

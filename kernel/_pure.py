@@ -1247,8 +1247,26 @@ def make_status_line(version: HttpVersion, status: int, reason: str) -> bytes:
     return b"HTTP/%d.%d %d %b\r\n" % (version[0], version[1], status, _encode_text(reason, "reason phrase"))
 
 
-def serialize_request_head(method: str, target: str, version: HttpVersion, headers: MultiMapping[str]) -> bytes:
+def serialize_fields(headers: MultiMapping[str]) -> bytes:
+    r"""Make complete field lines, such as go out with many heads: ``b"Accept: */*\r\n"``.
+
+    Raises:
+        LocalProtocolError: a field can't be sent; see :func:`check_field`.
+    """
+    return b"".join([_encode_field(name, value) for name, value in headers.items()])
+
+
+def serialize_request_head(
+    method: str, target: str, version: HttpVersion, headers: MultiMapping[str] | None, automatic: bytes = b""
+) -> bytes:
     """Make a request line and its fields, with the blank line.
+
+    Args:
+        method: a token.
+        target: what stands for the resource; RFC 9112 section 3.2.
+        version: of HTTP.
+        headers: fields in their order; None for none.
+        automatic: complete field lines that follow, as :func:`serialize_fields` makes them; not checked.
 
     Raises:
         LocalProtocolError: the method is not a token, the target is not visible ASCII without a fragment, or a field
@@ -1261,7 +1279,8 @@ def serialize_request_head(method: str, target: str, version: HttpVersion, heade
     if _VISIBLE.fullmatch(target) is None:
         raise LocalProtocolError(f"target is not visible ASCII without a fragment: {target!a}")
     line = b"%b %b HTTP/%d.%d\r\n" % (method.encode(), target.encode(), version[0], version[1])
-    return b"".join((line, *[_encode_field(name, value) for name, value in headers.items()], b"\r\n"))
+    fields = b"" if headers is None else serialize_fields(headers)
+    return b"".join((line, fields, automatic, b"\r\n"))
 
 
 def serialize_response_head(  # noqa: PLR0917  # by position on the hot path

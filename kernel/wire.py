@@ -29,6 +29,7 @@ ServiceBase = _wire.ServiceBase
 check_field = _wire.check_field
 make_chunk_line = _wire.make_chunk_line
 make_status_line = _wire.make_status_line
+serialize_fields = _wire.serialize_fields
 serialize_request_head = _wire.serialize_request_head
 serialize_plain_response = _wire.serialize_plain_response
 serialize_response_head = _wire.serialize_response_head
@@ -45,6 +46,7 @@ __all__ = (
     "check_field",
     "make_chunk_line",
     "make_status_line",
+    "serialize_fields",
     "serialize_plain_response",
     "serialize_request_head",
     "serialize_response_head",

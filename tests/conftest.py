@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import hashlib
 import inspect
 import logging
 import os
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import hypothesis
 import pytest
+import trustme
 from yarl import URL
 
 from tests.raw_client import RawClient
@@ -149,36 +150,43 @@ async def peer() -> AsyncIterator[aiohttp.ClientSession]:
 
 @dataclass
 class Tls:
-    """Both ends of TLS with a certificate made for ``localhost`` and 127.0.0.1."""
+    """Both ends of TLS, by a certificate for ``localhost`` and 127.0.0.1 and the authority that has issued it."""
 
+    authority: trustme.CA
     server: ssl.SSLContext
     client: ssl.SSLContext
+    authority_path: str
     certificate_path: str
     key_path: str
+    #: The certificate's SHA-256.
+    digest: bytes
 
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    """Give contexts for a server and its clients, by a certificate that signs itself."""
+    """Give contexts for a server and its clients."""
     return _make_tls(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="session")
 def other_tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    """Give the same by another certificate, which the first one's clients don't trust."""
+    """Give the same by another authority, which the first one's clients don't trust."""
     return _make_tls(tmp_path_factory.mktemp("other_tls"))
 
 
 def _make_tls(folder: Path) -> Tls:
     import ssl
 
-    certificate, key = str(folder / "certificate.pem"), str(folder / "key.pem")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    subprocess.run([*command, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    root, certificate, key = (str(folder / f"{name}.pem") for name in ("authority", "certificate", "key"))
+    authority.cert_pem.write_to_path(root)
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(certificate, key)
-    return Tls(server, ssl.create_default_context(cafile=certificate), certificate, key)
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())).digest()
+    return Tls(authority, server, ssl.create_default_context(cafile=root), root, certificate, key, digest)
 
 
 class _Records(logging.Handler):

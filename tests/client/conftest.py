@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import pytest
@@ -150,6 +151,17 @@ async def tunnel(peer: Peer) -> None:
             sink.close()
 
     await asyncio.gather(copy(peer.reader, writer), copy(reader, peer.writer))
+
+
+@pytest.fixture
+def full() -> Iterator[URL]:
+    """Give the URL of a server whose queue of connections is full: a connection to it is opened for ever."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as fillers:
+        for _ in range(3):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield URL.build(scheme="http", host="127.0.0.1", port=listener.getsockname()[1])
 
 
 @pytest.fixture

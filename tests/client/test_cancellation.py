@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from corelet import BaseConnector, ClientError, ClientSession, ClientTimeout, TCPConnector, UnixConnector
+from corelet import (
+    BaseConnector,
+    ClientConnectionError,
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    TCPConnector,
+    UnixConnector,
+    abc,
+)
 from tests.client.conftest import Peer, assert_at_rest, serve_ok, tunnel
 from tests.client.socks_server import SocksServer
 
@@ -223,3 +233,36 @@ async def test_connector_closed_meanwhile_through_a_tunnel(raw, tls):
     server, proxy = await raw(serve_ok, ssl=tls.server), await raw(tunnel)
     ask = lambda session: read(session, "GET", server.url, proxy=proxy.url)  # noqa: E731
     await close_at_each_turn(lambda: TCPConnector(ssl=tls.client), ask)
+
+
+@pytest.mark.parametrize("way", ["tcp", "tls", "unix", "tunnel", "name"])
+async def test_closing_the_connector_ends_what_is_being_opened(raw, full, tmp_path, way):
+    path = str(tmp_path / "socket")
+    silent = await raw(Peer.wait_closed)
+    await raw(Peer.wait_closed, path=path)
+    connector = UnixConnector(path) if way == "unix" else TCPConnector(resolver=SilentResolver())
+    url, proxy = {
+        "tcp": (full, None),
+        "tls": (silent.url.with_scheme("https"), None),
+        "unix": ("https://localhost/", None),
+        "tunnel": ("https://localhost/", silent.url),
+        "name": ("http://a.test/", None),
+    }[way]
+    async with ClientSession(connector=connector) as session:
+        request = asyncio.ensure_future(session.request_once("GET", url, proxy=proxy))
+        await asyncio.sleep(0.05)
+        assert not request.done()
+        await session.close()
+        with pytest.raises(ClientConnectionError, match="the connector was closed"):
+            await asyncio.wait_for(request, 1)
+        assert (connector.closed, asyncio.current_task().cancelling()) == (True, 0)
+
+
+class SilentResolver(abc.AbstractResolver):
+    """Never answers."""
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET):
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        pass

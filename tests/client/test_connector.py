@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import datetime
 import socket
 import ssl
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -257,6 +256,43 @@ async def test_a_certificate_of_another_name(raw, tls) -> None:
         assert await fetch(session, server.url, server_hostname="localhost") == b"ok"
 
 
+async def test_a_certificate_that_has_expired(raw, tls) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    then = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    issued = tls.authority.issue_cert("127.0.0.1", not_before=then, not_after=then + datetime.timedelta(days=90))
+    issued.configure_cert(context)
+    server = await raw(serve_ok, ssl=context)
+    async with corelet.ClientSession() as session:
+        with pytest.raises(corelet.ClientConnectorCertificateError, match="expired"):
+            await session.get(server.url, ssl=tls.client)
+        assert_at_rest(session)
+
+
+async def test_a_certificate_of_the_client(raw, tls) -> None:
+    issued = tls.authority.issue_cert("localhost", "127.0.0.1")
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued.configure_cert(server_context)
+    tls.authority.configure_trust(server_context)
+    server_context.verify_mode = ssl.CERT_REQUIRED
+    client_context = ssl.create_default_context(cafile=tls.authority_path)
+    tls.authority.issue_cert("me@a.test").configure_cert(client_context)
+    names: list[str] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        names.append(peer.writer.get_extra_info("peercert")["subjectAltName"][0][1])
+        await peer.answer()
+
+    server = await raw(script, ssl=server_context)
+    async with corelet.ClientSession() as session:
+        assert await fetch(session, server.url, ssl=client_context) == b"ok"
+        # By TLS 1.3 a client learns that it is refused when it reads.
+        with pytest.raises((corelet.ClientOSError, corelet.ServerDisconnectedError)):
+            await session.get(server.url, ssl=tls.client)
+        assert_at_rest(session)
+    assert names == ["me@a.test"]
+
+
 async def test_a_server_without_tls(raw) -> None:
     async def script(peer: Peer) -> None:
         await peer.reader.read(100)
@@ -267,13 +303,6 @@ async def test_a_server_without_tls(raw) -> None:
         with pytest.raises(corelet.ClientConnectorSSLError):
             await session.get(server.url.with_scheme("https"))
         assert_at_rest(session)
-
-
-@pytest.fixture
-def digest(tls) -> bytes:
-    """Give the digest of the servers' certificate."""
-    certificate = Path(tls.certificate_path).read_text()
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest()
 
 
 @pytest.mark.parametrize("name", [".test", "a" * 64, "a..test", "a\0.test"])
@@ -288,14 +317,14 @@ async def test_a_name_that_no_certificate_has_is_refused_before_anything_is_open
     assert server.connections == other.connections == 0
 
 
-async def test_a_fingerprint(raw, tls, digest) -> None:
+async def test_a_fingerprint(raw, tls) -> None:
     server = await raw(serve_ok, ssl=tls.server)
     async with corelet.ClientSession() as session:
-        assert await fetch(session, server.url, ssl=corelet.Fingerprint(digest)) == b"ok"
+        assert await fetch(session, server.url, ssl=corelet.Fingerprint(tls.digest)) == b"ok"
         wrong = corelet.Fingerprint(bytes(32))
         with pytest.raises(corelet.ServerFingerprintMismatch) as caught:
             await session.get(server.url, ssl=wrong)
-        assert (caught.value.expected, caught.value.got) == (bytes(32), digest)
+        assert (caught.value.expected, caught.value.got) == (bytes(32), tls.digest)
         assert_at_rest(session)
 
 

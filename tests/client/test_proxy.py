@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import ssl
 
 import pytest
@@ -99,8 +98,7 @@ async def test_the_name_of_the_host_is_not_asked_of_a_proxy_that_forwards(raw, t
 async def test_the_fingerprint_of_the_host_is_not_asked_of_the_proxy(raw, tls, other_tls) -> None:
     server = await raw(serve_ok, ssl=tls.server)
     proxy = await raw(tunnel, ssl=other_tls.server)
-    (certificate,) = tls.client.get_ca_certs(binary_form=True)
-    fingerprint = corelet.Fingerprint(hashlib.sha256(certificate).digest())
+    fingerprint = corelet.Fingerprint(tls.digest)
     async with corelet.ClientSession(connector=corelet.TCPConnector(ssl=other_tls.client)) as session:
         assert await fetch(session, server.url, proxy=proxy.url, ssl=fingerprint) == b"ok"
     async with corelet.ClientSession() as session:

@@ -259,3 +259,34 @@ async def test_content_disposition_wants_the_multipart_plugin_or_is_read(raw, cl
     bare = await raw(answer())
     async with client.get(bare.url) as response:
         assert response.content_disposition is None
+
+
+@pytest.mark.parametrize("head", ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n"])
+async def test_a_body_that_only_the_end_of_the_connection_ends_can_be_left(raw, client, head) -> None:
+    """aiohttp's ``read_until_eof=False``."""
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(head.encode() + b"without an end")
+        await peer.wait_closed()
+
+    server = await raw(script)
+    for _ in range(2):
+        async with client.get(server.url, read_until_eof=False) as response:
+            assert (response.status, await response.read(), response.closed) == (200, b"", True)
+    assert server.connections == 2
+    await server.wait_for(lambda: server.closed == 2)
+
+
+async def test_a_body_with_an_end_is_read_whoever_wants_to_leave_the_others(raw, client) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.answer(b"ok")
+        await peer.read_request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+
+    server = await raw(script)
+    for _ in range(2):
+        async with client.get(server.url, read_until_eof=False) as response:
+            assert await response.read() == b"ok"
+    assert server.connections == 1

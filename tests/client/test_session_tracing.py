@@ -9,6 +9,7 @@ import pytest
 from corelet import ClientError, ClientSession, TCPConnector, TooManyRedirects, TraceConfig
 from corelet_client.tracing import SIGNALS
 from tests.client.conftest import Peer, assert_at_rest, serve_ok
+from tests.client.test_request import fields_of
 
 
 def listen(*, failing: str = "") -> tuple[TraceConfig, list[tuple[str, object]]]:
@@ -170,3 +171,18 @@ async def test_error_of_a_request_is_told(unused_tcp_port):
             await session.get(f"http://127.0.0.1:{unused_tcp_port}/")
     assert names(heard) == ["request_start", "connection_create_start", "request_exception"]
     assert isinstance(heard[-1][1].exception, ClientError)
+
+
+async def test_what_a_listener_adds_to_the_fields_goes_out_with_that_request_alone(raw) -> None:
+    async def inject(session, context, params) -> None:
+        params.headers["traceparent"] = str(len(server.heads))
+
+    config = TraceConfig()
+    config.on_request_start.append(inject)
+    server = await raw(serve_ok)
+    async with ClientSession(trace_configs=[config]) as session:
+        for number in range(2):
+            async with session.get(server.url) as response:
+                assert response.request_info.headers["traceparent"] == str(number)
+        assert "traceparent" not in session.headers
+    assert [fields_of(head).getall("traceparent") for head in server.heads] == [["0"], ["1"]]

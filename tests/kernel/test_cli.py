@@ -450,7 +450,7 @@ def test_it_serves_by_tls_with_the_key_in_a_file_of_its_own_or_not(
     for options in (["--tls-cert", tls.certificate_path, "--tls-key", tls.key_path], ["--tls-cert", str(whole)]):
         serving = start("shopping:bare", "--port", "0", *options)
         assert serving.url.startswith("https://")
-        assert fetch(serving.url, "--cacert", tls.certificate_path) == "hello from uvloop"
+        assert fetch(serving.url, "--cacert", tls.authority_path) == "hello from uvloop"
         assert serving.stop()[0] == 0
 
 

@@ -92,7 +92,7 @@ def context(tls: Tls) -> ssl.SSLContext:
 
 async def open_peer(served: Served, tls: Tls, *protocols: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect as a peer that knows some protocols."""
-    context = ssl.create_default_context(cafile=tls.certificate_path)
+    context = ssl.create_default_context(cafile=tls.authority_path)
     if protocols:
         context.set_alpn_protocols(protocols)
     return await asyncio.open_connection(served.host, served.port, ssl=context, server_hostname="localhost")

@@ -53,6 +53,17 @@ def test_request_head_is_written(wire: ModuleType) -> None:
     assert wire.serialize_request_head("OPTIONS", "*", HttpVersion10, CIMultiDict()) == b"OPTIONS * HTTP/1.0\r\n\r\n"
 
 
+def test_request_head_ends_with_lines_that_were_made_before(wire: ModuleType) -> None:
+    lines = wire.serialize_fields(CIMultiDict([("Accept", "*/*"), ("X", "é"), ("x", "")]))
+    assert lines == b"Accept: */*\r\nX: \xc3\xa9\r\nx: \r\n"
+    made = wire.serialize_request_head("GET", "/", HttpVersion11, {"Host": "a"}, lines)
+    assert made == b"GET / HTTP/1.1\r\nHost: a\r\n" + lines + b"\r\n"
+    assert (
+        wire.serialize_request_head("GET", "/", HttpVersion10, None, lines) == b"GET / HTTP/1.0\r\n" + lines + b"\r\n"
+    )
+    assert wire.serialize_fields(CIMultiDict()) == b""
+
+
 @pytest.mark.parametrize(
     ("method", "target", "what"),
     [
@@ -80,6 +91,7 @@ def senders(wire: ModuleType, name: Any, value: Any) -> list[Any]:
         lambda: wire.check_field(name, value),
         lambda: wire.serialize_response_head(LINE, headers, None, -1, b""),
         lambda: wire.serialize_plain_response(LINE, headers, None, b"", b""),
+        lambda: wire.serialize_fields(headers),
         lambda: wire.serialize_request_head("GET", "/", HttpVersion11, headers),
     ]
 

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from multidict import CIMultiDict
 from yarl import URL
 
 from corelet import Payload, hdrs
 
 from .auth import BasicAuth, find_netrc_auth, strip_auth_from_url
 from .cookie import make_cookies
+from .destination import add_host
 from .dns_cache import is_ambiguous
 from .errors import (
     ClientPayloadError,
-    InvalidUrlClientError,
     InvalidUrlRedirectClientError,
-    NonHttpUrlClientError,
     RedirectClientError,
     TooManyRedirects,
-    show_url,
 )
 from .proxy_environment import PROXY_SCHEMES, find_proxy
 from .redirect import (
+    BODY_ARGUMENTS,
     BODY_FIELDS,
+    ORIGIN_ARGUMENTS,
     ORIGIN_FIELDS,
     REDIRECT_STATUSES,
     choose_method,
@@ -44,64 +44,71 @@ from .tracing import (
 )
 
 if TYPE_CHECKING:
-    from corelet import HttpVersion
+    from multidict import CIMultiDict
 
-    from .cookie import LooseCookies
-    from .request import ClientHandlerType, ClientRequest
+    from .destination import SharedFields
+    from .options import Options
+    from .request import ClientRequest
     from .response import ClientResponse
     from .session import ClientSession
-    from .settings import Settings
-    from .tls import SSL
-    from .upload_tracker import UploadTracker
 
 #: A redirect's body is read up to this size: another connection would cost more.
 _DROP_BYTES: Final = 65_536
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """What was asked of a session, and what is sent for it, one request after the other.
 
-    Made by :meth:`ClientSession.request`; attributes are its arguments, checked and completed.
+    Args:
+        session: that sends it.
+        method: in upper case.
+        url: of the next request.
+        body: of the next request.
+        options: of the next request; the session's own unless something was given, or a redirect has changed it.
+        auth: who asks, by the options, the session, the URL or the netrc file.
+        allow_redirects: whether redirects are followed.
+        tracer: tells who watches.
+        deadline: by the loop's clock.
     """
 
     session: ClientSession
     method: str
     url: URL
-    #: Of the caller, where redirects have led elsewhere.
-    asked_url: URL
-    headers: CIMultiDict[str]
-    skip_auto_headers: frozenset[str]
     body: Payload | bytes
-    cookies: LooseCookies | None
+    options: Options
     auth: BasicAuth | None
-    version: HttpVersion
-    compress: str | None
-    chunked: bool
-    expect100: bool
     allow_redirects: bool
-    max_redirects: int
-    proxy: URL | None
-    proxy_auth: BasicAuth | None
-    proxy_headers: Mapping[str, str] | None
-    ssl: SSL
-    server_hostname: str | None
-    settings: Settings
-    send: ClientHandlerType
     tracer: Tracer | None
-    upload_tracker: UploadTracker | None
     deadline: float
+    #: Of the caller, where redirects have led elsewhere; None for ``url``.
+    asked_url: URL | None = None
 
-    async def run(self) -> ClientResponse:
+    def run(self) -> Coroutine[Any, Any, ClientResponse]:
         """Send the request, follow its redirects, and give the last answer.
 
         Raises:
             ClientError: there is none.
             ServerTimeoutError: it took longer than ``total``.
         """
-        if self.tracer is None and self.send == self.session.send_directly:
-            return await self._follow()
-        # Middlewares and listeners may wait for anything.
+        options = self.options
+        if self.tracer is None and options.upload_tracker is None and not options.is_wrapped:
+            return self._follow()
+        return self._follow_watched()
+
+    async def _follow_watched(self) -> ClientResponse:
+        tracker = self.options.upload_tracker
+        if tracker is None:
+            return await self._follow_bounded()
+        tracker.take()
+        try:
+            return await self._follow_bounded()
+        except BaseException as error:
+            tracker.settle(error)
+            raise
+
+    async def _follow_bounded(self) -> ClientResponse:
+        """Follow where middlewares and listeners may wait for anything."""
         bound = asyncio.timeout_at(None if self.deadline == NEVER else self.deadline)
         try:
             async with bound:
@@ -112,7 +119,8 @@ class Call:
             raise make_total_error(self.make_request()) from error
 
     async def _trace(self, tracer: Tracer) -> ClientResponse:
-        method, url, headers = self.method, self.url, self.headers
+        method, url, headers = self.method, self.url, self.options.headers.copy()
+        self.options = dataclasses.replace(self.options, headers=headers)  # listeners may add to this request's fields
         await tracer.send("on_request_start", TraceRequestStartParams(method, url, headers))
         try:
             response = await self._follow()
@@ -131,7 +139,7 @@ class Call:
         history: list[ClientResponse] = []
         try:
             while True:
-                response = await self.send(self.make_request())
+                response = await self.options.send(self.make_request())
                 if response.status not in REDIRECT_STATUSES or not self.allow_redirects:
                     break
                 location = self._find_location(response)
@@ -146,7 +154,7 @@ class Call:
                 response.close()
             await self._close_body(None)
             raise
-        if type(self.body) is not bytes or self.upload_tracker is not None:
+        if type(self.body) is not bytes or self.options.upload_tracker is not None:
             await self._close_body(response)
         return response
 
@@ -156,59 +164,56 @@ class Call:
             return
         if isinstance(self.body, Payload) and not self.body.autoclose:
             await self.body.close()
-        if response is not None and self.upload_tracker is not None:
-            self.upload_tracker.settle()
+        if response is not None and self.options.upload_tracker is not None:
+            self.options.upload_tracker.settle()
 
     # Where to, and who asks.
 
     def make_request(self) -> ClientRequest:
         """Make the request to where the call has come to."""
-        session = self.session
-        url = self.url
-        headers: CIMultiDict[str] = CIMultiDict()
-        if hdrs.HOST not in self.headers:
-            headers.add(hdrs.HOST, url.host_port_subcomponent or "")
-        headers.extend(self.headers)
-        if self.auth is not None:
-            headers[hdrs.AUTHORIZATION] = self.auth.encode()
-        if session.cookie_jar or self.cookies:
-            self._add_cookies(headers)
-        if self.expect100:
-            headers[hdrs.EXPECT] = "100-continue"
-        proxy, proxy_auth = self.proxy, self.proxy_auth
-        if proxy is None and session.trust_env and (found := find_proxy(url)) is not None:
-            proxy, proxy_auth = found
+        session, options = self.session, self.options
         request = session.request_class(
             self.method,
-            url,
-            headers=headers,
-            skip_auto_headers=self.skip_auto_headers,
-            data=self.body if type(self.body) is not bytes else None,
+            self.url,
+            headers=self._make_headers(),
+            data=None if type(self.body) is bytes else self.body,
             auth=self.auth,
-            version=self.version,
-            compress=self.compress,
-            chunked=self.chunked,
-            expect100=self.expect100,
-            proxy=proxy,
-            proxy_auth=proxy_auth,
-            proxy_headers=self.proxy_headers,
-            ssl=self.ssl,
-            server_hostname=self.server_hostname,
             session=session,
-            settings=self.settings,
+            settings=options.settings,
+            **options.arguments,
         )
-        request.asked_url = self.asked_url
         request.deadline = self.deadline
         request.tracer = self.tracer
-        request.upload_tracker = self.upload_tracker
+        request.upload_tracker = options.upload_tracker
+        if self.asked_url is not None:
+            request.asked_url = self.asked_url
+        if session.trust_env and request.proxy is None and (found := find_proxy(self.url)) is not None:
+            request.proxy, request.proxy_auth = found
         return request
+
+    def _make_headers(self) -> CIMultiDict[str] | SharedFields:
+        session, options = self.session, self.options
+        has_cookies = session.cookie_jar or options.cookies
+        expects_100 = options.arguments.get("expect100")
+        if self.auth is None and not has_cookies and not expects_100:
+            destinations = session.destinations
+            if options.headers is destinations.fields:
+                return destinations.find(self.url).fields
+        headers = add_host(options.headers, self.url)
+        if self.auth is not None:
+            headers[hdrs.AUTHORIZATION] = self.auth.encode()
+        if has_cookies:
+            self._add_cookies(headers)
+        if expects_100:
+            headers[hdrs.EXPECT] = "100-continue"
+        return headers
 
     def _add_cookies(self, headers: CIMultiDict[str]) -> None:
         """Join what the caller, the jar and the session have, in one field. Source: RFC 6265 section 5.4."""
         jar = self.session.cookie_jar
         cookies = {name: morsel.coded_value for name, morsel in jar.filter_cookies(self.url).items()}
-        if self.cookies:
-            own = make_cookies(self.cookies, quote=jar.quote_cookie)
+        if self.options.cookies:
+            own = make_cookies(self.options.cookies, quote=jar.quote_cookie)
             cookies.update((name, morsel.coded_value) for name, morsel in own.items())
         if not cookies:
             return
@@ -228,23 +233,21 @@ class Call:
     async def _leave(self, response: ClientResponse, location: URL, history: list[ClientResponse]) -> None:
         """Turn to where an answer redirects to."""
         if self.tracer is not None:
-            params = TraceRequestRedirectParams(self.method, self.url, self.headers, response)
+            params = TraceRequestRedirectParams(self.method, self.url, self.options.headers, response)
             await self.tracer.send("on_request_redirect", params)
-        if len(history) > self.max_redirects:
+        if len(history) > self.options.max_redirects:
             raise TooManyRedirects(
                 history[0].request_info,
                 tuple(history),
                 status=response.status,
-                message=f"over {self.max_redirects} redirects (max_redirects), the last one to {location}",
+                message=f"over {self.options.max_redirects} redirects (max_redirects), the last one to {location}",
                 headers=response.headers,
             )
         method = choose_method(response.status, self.method)
         if method != self.method:
             await self._close_body(None)
             self.method, self.body = method, b""
-            self.compress, self.chunked, self.expect100 = None, False, False
-            self.headers = self.headers.copy()
-            drop_fields(self.headers, BODY_FIELDS)
+            self._change_options(BODY_FIELDS, BODY_ARGUMENTS)
         elif isinstance(self.body, Payload) and self.body.consumed:
             raise RedirectClientError(
                 f"{response.url.with_user(None)} redirects by {response.status} to {location}, and the body can't be "
@@ -256,14 +259,20 @@ class Call:
     def _turn_to(self, location: URL) -> None:
         url, auth = strip_auth_from_url(location)
         if not is_same_origin(url, self.url):
-            self.headers = self.headers.copy()
-            drop_fields(self.headers, ORIGIN_FIELDS)
-            self.cookies = None
+            self._change_options(ORIGIN_FIELDS, ORIGIN_ARGUMENTS, cookies=None)
             self.auth = None
-            self.server_hostname = None
         if auth is not None:
             self.auth = auth
+        if self.asked_url is None:
+            self.asked_url = self.url
         self.url = url
+
+    def _change_options(self, fields: tuple[str, ...], arguments: frozenset[str], **changes: Any) -> None:
+        """Go on without some header fields and arguments, and with other options."""
+        headers = self.options.headers.copy()
+        drop_fields(headers, fields)
+        left = {name: value for name, value in self.options.arguments.items() if name not in arguments}
+        self.options = dataclasses.replace(self.options, headers=headers, arguments=left, **changes)
 
 
 async def _drop_rest(response: ClientResponse) -> None:
@@ -274,24 +283,6 @@ async def _drop_rest(response: ClientResponse) -> None:
         except ClientPayloadError:
             return
     response.release()
-
-
-def check_url(url: URL, schemes: frozenset[str]) -> None:
-    """Refuse a URL that can't be requested.
-
-    Raises:
-        NonHttpUrlClientError: the connector does not know its scheme.
-        InvalidUrlClientError: it has no host, or one that is a number and no address.
-    """
-    if url.scheme not in schemes:
-        raise NonHttpUrlClientError(
-            f"{show_url(url)} has none of the schemes {', '.join(sorted(filter(None, schemes)))}"
-        )
-    host = url.raw_host
-    if not host or not url.scheme:
-        raise InvalidUrlClientError(url, "it has no host, or no scheme")
-    if is_ambiguous(host):
-        raise InvalidUrlClientError(url, "its host is a number, and no address in its right form, like 127.0.0.1")
 
 
 def check_proxy(proxy: str | URL | None) -> tuple[URL | None, BasicAuth | None]:

@@ -373,6 +373,9 @@ class Connection(asyncio.Protocol):
                 return
             else:
                 exchange.take_head(cast("ResponseHead", event))
+                if exchange.leaves_body:
+                    self._complete(exchange)
+                    return
         if exchange.head is not None and exchange.stream is None:
             exchange.open_stream()
 

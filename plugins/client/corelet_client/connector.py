@@ -109,6 +109,7 @@ class BaseConnector:
         self._ssl_shutdown_timeout = ssl_shutdown_timeout
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: Pool | None = None
+        self._opening: set[_Bound] = set()
         self._is_closed = False
         self._made_at = find_caller()
 
@@ -223,8 +224,13 @@ class BaseConnector:
         sock_connect_end = asyncio.get_running_loop().time() + seconds if seconds else None
         if request.connection_key.is_ssl:
             _check_hostname(request)
-        async with _Bound(request, connect_end, sock_connect_end):
-            connection = await self._open(request)
+        bound = _Bound(request, connect_end, sock_connect_end)
+        self._opening.add(bound)
+        try:
+            async with bound:
+                connection = await self._open(request)
+        finally:
+            self._opening.discard(bound)
         if self._is_closed:
             connection.close_idle(abort=True)
             raise ClientConnectionError("the connector was closed while a connection was opened")
@@ -280,7 +286,13 @@ class BaseConnector:
             self._is_closed = True
             return []
         self._is_closed = True
+        if self._opening and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon(self._end_opening)
         return self._pool.close(abort_ssl=abort_ssl)
+
+    def _end_opening(self) -> None:
+        for bound in self._opening:
+            bound.end()
 
     async def __aenter__(self) -> Self:
         return self
@@ -319,9 +331,12 @@ async def trace_reuse(request: ClientRequest, connection: Connection) -> None:
 
 
 class _Bound:
-    """Bound a wait for a connection by whatever ends first, and name that in the error."""
+    """Bound a wait for a connection by whatever ends first, and name that in the error.
 
-    __slots__ = ("_name", "_request", "_timeout")
+    The connector's own end is such a bound, too: :meth:`end`.
+    """
+
+    __slots__ = ("_is_ended", "_name", "_request", "_timeout")
 
     def __init__(self, request: ClientRequest, connect_end: float | None, sock_connect_end: float | None) -> None:
         ends = {"sock_connect": sock_connect_end, "connect": connect_end, "total": request.deadline}
@@ -330,6 +345,13 @@ class _Bound:
         self._name = min(given, key=lambda name: given[name])
         end = given[self._name]
         self._timeout = asyncio.timeout_at(None if end == float("inf") else end)
+        self._is_ended = False
+
+    def end(self) -> None:
+        """End the wait now, as the connector is closed; who waits must be within it."""
+        if not self._timeout.expired():
+            self._is_ended = True
+            self._timeout.reschedule(asyncio.get_running_loop().time())
 
     async def __aenter__(self) -> None:
         await self._timeout.__aenter__()
@@ -340,6 +362,8 @@ class _Bound:
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as timeout:
+            if self._is_ended:
+                raise ClientConnectionError("the connector was closed while a connection was opened") from None
             raise make_connect_error(self._request, self._name) from timeout
 
 
@@ -614,7 +638,20 @@ def check_fingerprint(value: Any, transport: asyncio.BaseTransport, connection: 
         raise
 
 
-class UnixConnector(BaseConnector):
+class _PathConnector(BaseConnector):
+    """Open connections to one place of this machine, whatever host the URL names."""
+
+    def __init__(self, path: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._path = path
+
+    @property
+    def path(self) -> str:
+        """Where connections go."""
+        return self._path
+
+
+class UnixConnector(_PathConnector):
     """Open connections over a Unix socket, whatever host the URL names.
 
     Args:
@@ -623,15 +660,6 @@ class UnixConnector(BaseConnector):
     """
 
     allowed_protocol_schema_set = BaseConnector.allowed_protocol_schema_set | {"unix"}
-
-    def __init__(self, path: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._path = path
-
-    @property
-    def path(self) -> str:
-        """The path of the socket."""
-        return self._path
 
     async def _open(self, request: ClientRequest) -> Connection:
         key = request.connection_key
@@ -651,7 +679,7 @@ class UnixConnector(BaseConnector):
         return connection
 
 
-class NamedPipeConnector(BaseConnector):
+class NamedPipeConnector(_PathConnector):
     r"""Open connections over a named pipe of Windows; the loop must be a ProactorEventLoop.
 
     Args:
@@ -660,15 +688,6 @@ class NamedPipeConnector(BaseConnector):
     """
 
     allowed_protocol_schema_set = BaseConnector.allowed_protocol_schema_set | {"npipe"}
-
-    def __init__(self, path: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._path = path
-
-    @property
-    def path(self) -> str:
-        """The path of the pipe."""
-        return self._path
 
     async def _open(self, request: ClientRequest) -> Connection:
         key = request.connection_key

@@ -37,6 +37,7 @@ class Exchange:
         is_begun: the request's head was handed to the transport.
         is_sent: the request was sent to its last byte.
         is_upgraded: the answer has made another protocol of the connection, or a tunnel.
+        leaves_body: the body has no end but the connection's, and is not wanted; ``ClientSession.request`` has said so.
         waiter: is set once there is a head, or an error.
     """
 
@@ -51,6 +52,7 @@ class Exchange:
         "is_last",
         "is_sent",
         "is_upgraded",
+        "leaves_body",
         "method",
         "pieces",
         "request",
@@ -76,6 +78,7 @@ class Exchange:
         self.is_sent = False
         self.is_last = False
         self.is_upgraded = False
+        self.leaves_body = False
 
     def take_head(self, head: ResponseHead) -> None:
         """Take a head: of the final answer, or of an interim one."""
@@ -88,6 +91,8 @@ class Exchange:
             raise RemoteProtocolError("status 101 to a request that offered no other protocol")
         self.is_upgraded = head.upgrade or (self.method == hdrs.METH_CONNECT and head.status < 300)
         self.head = head
+        if not request.settings.read_until_eof:
+            self.leaves_body = head.has_body and head.content_length is None and not head.chunked
         self._go_on_with_upload()
         if not self.waiter.done():
             self.waiter.set_result(None)

@@ -41,13 +41,12 @@ class Pool:
         self._limit = limit
         self._limit_per_key = limit_per_key
         self._idle_seconds = idle_seconds
-        self._idle: dict[ConnectionKey, list[Connection]] = {}
-        # All of them with when they became idle, the first one first.
+        # Of keys that have something: a lane that is empty is forgotten.
+        self._lanes: dict[ConnectionKey, _Lane] = {}
+        # Idle connections with when they became idle, the first one first.
         self._idle_since: dict[Connection, float] = {}
         self._busy: set[Connection] = set()
         self._places = 0
-        self._places_of: dict[ConnectionKey, int] = {}
-        self._waiting: dict[ConnectionKey, OrderedDict[_Waiter, None]] = {}
         # A heap: the first waiter of each key that has room. Others in it are out of date, and left out when met.
         self._first: list[_Waiter] = []
         self._ticket = 0
@@ -74,39 +73,49 @@ class Pool:
     @property
     def waiting_count(self) -> int:
         """How many wait for a place."""
-        return sum(map(len, self._waiting.values()))
+        return sum(len(lane.waiting) for lane in self._lanes.values())
 
     # Places.
 
+    def _find_lane(self, key: ConnectionKey) -> _Lane:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(key)
+        return lane
+
     def take_idle(self, key: ConnectionKey) -> Connection | None:
         """Take an idle connection and a place, if there are both."""
-        if key not in self._idle or not self._has_room(key):
+        lane = self._lanes.get(key)
+        if lane is None or not lane.idle or not self._has_room(lane):
             return None
-        connection = self.pop_idle(key)
+        connection = self._pop_idle(lane)
         if connection is not None:
-            self._take_place(key)
+            self._take_place(lane)
         return connection
 
     def pop_idle(self, key: ConnectionKey) -> Connection | None:
         """Take an idle connection, for a place that one has; of several the one used last."""
-        stack = self._idle.get(key)
-        while stack:
-            connection = stack.pop()
-            if not stack:
-                del self._idle[key]
+        return self._pop_idle(self._lanes[key])
+
+    def _pop_idle(self, lane: _Lane) -> Connection | None:
+        while lane.idle:
+            connection = lane.idle.pop()
             since = self._idle_since.pop(connection)
             is_fresh = self._idle_seconds is None or self._loop.time() <= since + self._idle_seconds
             if is_fresh and connection.is_fit():
                 self._busy.add(connection)
                 return connection
             connection.close_idle(abort=True)
+        self._forget_if_empty(lane)
         return None
 
     def take_place(self, key: ConnectionKey) -> bool:
         """Take a place for a new connection, if there is one; False where it has to be waited for."""
-        if not self._has_room(key):
+        lane = self._find_lane(key)
+        if not self._has_room(lane):
+            self._forget_if_empty(lane)
             return False
-        self._take_place(key)
+        self._take_place(lane)
         return True
 
     async def wait(self, key: ConnectionKey) -> None:
@@ -116,82 +125,83 @@ class Pool:
             ClientConnectionError: the connector was closed.
         """
         self._ticket += 1
-        waiter = _Waiter(key, self._ticket, self._loop.create_future())
-        self._waiting.setdefault(key, OrderedDict())[waiter] = None
-        self._put_forward(key)
+        lane = self._find_lane(key)
+        waiter = _Waiter(lane, self._ticket, self._loop.create_future())
+        lane.waiting[waiter] = None
+        self._put_forward(lane)
         try:
             await waiter.future
         except BaseException:
             self._leave_queue(waiter)
             raise
         if self._is_closed:
-            self.free_place(key)
+            self._free_place(lane)
             raise ClientConnectionError("the connector was closed while a request waited for a connection")
 
     def _leave_queue(self, waiter: _Waiter) -> None:
-        if waiter not in self._waiting.get(waiter.key, ()):
-            self.free_place(waiter.key)  # it was given, and is not wanted any more
+        if waiter not in waiter.lane.waiting:
+            self._free_place(waiter.lane)  # it was given, and is not wanted any more
             return
         self._remove(waiter)
-        if len(self._first) > 2 * len(self._waiting) + _FEW:
-            self._first = [first for first in self._first if first in self._waiting.get(first.key, ())]
+        self._forget_if_empty(waiter.lane)
+        if len(self._first) > 2 * len(self._lanes) + _FEW:
+            self._first = [first for first in self._first if first in first.lane.waiting]
             heapq.heapify(self._first)
 
     def _remove(self, waiter: _Waiter) -> None:
         """Take a waiter out of its queue, where another one may be the first then."""
-        queue = self._waiting[waiter.key]
-        del queue[waiter]
-        if queue:
-            self._put_forward(waiter.key)
-        else:
-            del self._waiting[waiter.key]
+        del waiter.lane.waiting[waiter]
+        if waiter.lane.waiting:
+            self._put_forward(waiter.lane)
 
-    def _put_forward(self, key: ConnectionKey) -> None:
+    def _put_forward(self, lane: _Lane) -> None:
         """Let the first waiter of a key be found, if the key has room for it."""
-        waiter = next(iter(self._waiting[key]))
-        if not waiter.is_forward and self._has_room_of_key(key):
+        waiter = next(iter(lane.waiting))
+        if not waiter.is_forward and self._has_room_of_key(lane):
             waiter.is_forward = True
             heapq.heappush(self._first, waiter)
 
-    def _has_room(self, key: ConnectionKey) -> bool:
+    def _has_room(self, lane: _Lane) -> bool:
         if self._limit and self._places >= self._limit:
             return False
-        return not self._limit_per_key or self._places_of.get(key, 0) < self._limit_per_key
+        return not self._limit_per_key or lane.places < self._limit_per_key
 
-    def _has_room_of_key(self, key: ConnectionKey) -> bool:
-        return not self._limit_per_key or self._places_of.get(key, 0) < self._limit_per_key
+    def _has_room_of_key(self, lane: _Lane) -> bool:
+        return not self._limit_per_key or lane.places < self._limit_per_key
 
-    def _take_place(self, key: ConnectionKey) -> None:
+    def _take_place(self, lane: _Lane) -> None:
         self._places += 1
-        if self._limit_per_key:
-            self._places_of[key] = self._places_of.get(key, 0) + 1
+        lane.places += 1
 
     def free_place(self, key: ConnectionKey) -> None:
         """Give a place back, to whoever waits longest of those who can have it."""
+        self._free_place(self._lanes[key])
+
+    def _free_place(self, lane: _Lane) -> None:
         self._places -= 1
-        if self._limit_per_key:
-            left = self._places_of[key] - 1
-            if left:
-                self._places_of[key] = left
-            else:
-                del self._places_of[key]
-        if self._waiting:
-            if key in self._waiting:
-                self._put_forward(key)
+        lane.places -= 1
+        if lane.waiting:
+            self._put_forward(lane)
+        if self._first:
             self._give_place()
+        self._forget_if_empty(lane)
 
     def _give_place(self) -> None:
         while self._first and (not self._limit or self._places < self._limit):
             waiter = heapq.heappop(self._first)
             waiter.is_forward = False
-            key = waiter.key
-            if waiter not in self._waiting.get(key, ()) or not self._has_room_of_key(key):
+            lane = waiter.lane
+            if waiter not in lane.waiting or not self._has_room_of_key(lane):
                 continue
-            self._take_place(key)
+            self._take_place(lane)
             self._remove(waiter)
             # Where it is cancelled already, wait() gives the place back.
             if not waiter.future.done():
                 waiter.future.set_result(None)
+
+    def _forget_if_empty(self, lane: _Lane) -> None:
+        if not (lane.idle or lane.places or lane.waiting):
+            self._lanes.pop(lane.key, None)
 
     # Connections.
 
@@ -208,15 +218,15 @@ class Pool:
     def free(self, connection: Connection) -> None:
         """Take a connection back that another exchange may use."""
         self._busy.discard(connection)
-        key = connection.key
+        lane = self._lanes[connection.key]
         if self._idle_seconds == 0:
             connection.close_idle()
         else:
-            self._idle.setdefault(key, []).append(connection)
+            lane.idle.append(connection)
             self._idle_since[connection] = self._loop.time()
             if self._timer is None and self._idle_seconds is not None:
                 self._timer = self._loop.call_later(self._idle_seconds, self._expire)
-        self.free_place(key)
+        self._free_place(lane)
 
     def lose(self, connection: Connection) -> None:
         """Take note that a connection is closed."""
@@ -224,10 +234,9 @@ class Pool:
             self._busy.discard(connection)
             self.free_place(connection.key)
         elif self._idle_since.pop(connection, None) is not None:
-            stack = self._idle[connection.key]
-            stack.remove(connection)
-            if not stack:
-                del self._idle[connection.key]
+            lane = self._lanes[connection.key]
+            lane.idle.remove(connection)
+            self._forget_if_empty(lane)
 
     def _expire(self) -> None:
         """Close what was idle for too long."""
@@ -247,13 +256,13 @@ class Pool:
             self._timer.cancel()
             self._timer = None
         self._is_closed = True
-        waiting, self._waiting = self._waiting, {}
         self._first.clear()
-        for key, queue in waiting.items():
-            for waiter in queue:
-                self._take_place(key)  # which it gives back
+        for lane in self._lanes.values():
+            for waiter in lane.waiting:
+                self._take_place(lane)  # which it gives back
                 if not waiter.future.done():
                     waiter.future.set_result(None)
+            lane.waiting.clear()
         for connection in connections:
             if connection in self._idle_since:
                 connection.close_idle(abort=abort_ssl and connection.key.is_ssl)
@@ -262,13 +271,27 @@ class Pool:
         return connections
 
 
+class _Lane:
+    """What there is of one key."""
+
+    __slots__ = ("idle", "key", "places", "waiting")
+
+    def __init__(self, key: ConnectionKey) -> None:
+        self.key = key
+        #: The one used last is the last one.
+        self.idle: list[Connection] = []
+        self.places = 0
+        #: In the order of arrival.
+        self.waiting: OrderedDict[_Waiter, None] = OrderedDict()
+
+
 class _Waiter:
     """Somebody who waits for a place; the ticket says since when."""
 
-    __slots__ = ("future", "is_forward", "key", "ticket")
+    __slots__ = ("future", "is_forward", "lane", "ticket")
 
-    def __init__(self, key: ConnectionKey, ticket: int, future: asyncio.Future[None]) -> None:
-        self.key = key
+    def __init__(self, lane: _Lane, ticket: int, future: asyncio.Future[None]) -> None:
+        self.lane = lane
         self.ticket = ticket
         self.future = future
         #: Whether it is among those that a place may be given to.

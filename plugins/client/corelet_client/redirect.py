@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 #: Fields that are said to one origin only. Source: RFC 9110 section 15.4 and the Fetch standard, section 4.4.
 ORIGIN_FIELDS: Final = (hdrs.AUTHORIZATION, hdrs.PROXY_AUTHORIZATION, hdrs.COOKIE, hdrs.HOST)
+#: Arguments of a request that are for one origin only.
+ORIGIN_ARGUMENTS: Final = frozenset({"server_hostname"})
+#: Arguments of a request about a body that is not sent again.
+BODY_ARGUMENTS: Final = frozenset({"compress", "chunked", "expect100"})
 #: Fields about a body that is not sent again. Source: RFC 9110 section 15.4.
 BODY_FIELDS: Final = (
     hdrs.CONTENT_TYPE,

@@ -15,6 +15,7 @@ from corelet.wire import serialize_request_head
 
 from .body import make_body
 from .connection_key import ConnectionKey
+from .destination import SSL_SCHEMES, SharedFields
 from .request_info import RequestInfo
 from .settings import Settings
 from .timeouts import NEVER
@@ -69,6 +70,8 @@ class ClientRequest:
     __slots__ = (
         "__weakref__",
         "_connection_key",
+        "_headers",
+        "_shared_fields",
         "asked_url",
         "auth",
         "body",
@@ -77,7 +80,6 @@ class ClientRequest:
         "content_length",
         "deadline",
         "expect100",
-        "headers",
         "method",
         "proxy",
         "proxy_auth",
@@ -118,7 +120,13 @@ class ClientRequest:
         self.url = url
         #: What the caller has asked for: another one where redirects have led elsewhere.
         self.asked_url = url
-        self.headers: CIMultiDict[str] = headers if type(headers) is CIMultiDict else CIMultiDict(headers or ())
+        # Those that many requests have in common, until somebody wants them for this one alone.
+        self._shared_fields: SharedFields | None = None
+        self._headers: CIMultiDict[str] | None = None
+        if type(headers) is SharedFields and not headers.frames_body:
+            self._shared_fields = headers
+        else:
+            self._headers = headers if type(headers) is CIMultiDict else CIMultiDict(headers or ())
         self.skip_auto_headers = skip_auto_headers
         self.auth = auth
         self.version = version
@@ -147,6 +155,17 @@ class ClientRequest:
         return f"<{type(self).__name__} {self.method} {self.url.with_user(None)}>"
 
     @property
+    def headers(self) -> CIMultiDict[str]:
+        """The header fields; change them before it is sent."""
+        if self._headers is None:
+            self._headers = CIMultiDict(self._shared_fields or ())
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: CIMultiDict[str]) -> None:
+        self._headers = headers
+
+    @property
     def host(self) -> str:
         """The host of the URL."""
         return self.url.host or ""
@@ -158,7 +177,7 @@ class ClientRequest:
 
     def is_ssl(self) -> bool:
         """Tell whether TLS is spoken with the host."""
-        return self.url.scheme in {"https", "wss"}
+        return self.url.scheme in SSL_SCHEMES
 
     @property
     def request_info(self) -> RequestInfo:
@@ -177,11 +196,14 @@ class ClientRequest:
 
     def choose_connection(self) -> ConnectionKey:
         """Choose anew which connections can take it: it may be meant for another host than when it was last sent."""
-        self._connection_key = key = self._make_connection_key()
+        self._connection_key = key = self._find_connection_key()
         return key
 
-    def _make_connection_key(self) -> ConnectionKey:
-        url, proxy, is_ssl = self.url, self.proxy, self.is_ssl()
+    def _find_connection_key(self) -> ConnectionKey:
+        url, proxy = self.url, self.proxy
+        if proxy is None and self.ssl is True and self.server_hostname is None:
+            return self.session.destinations.find(url).key
+        is_ssl = self.is_ssl()
         if proxy is None:
             return ConnectionKey(url.raw_host or "", url.port, is_ssl, self.ssl, None, None, self.server_hostname)
         if self.is_forwarded:  # whatever the host is: the proxy takes requests to all of them
@@ -277,13 +299,16 @@ class ClientRequest:
         Raises:
             LocalProtocolError: a ValueError: method, target or a field can't be sent.
         """
+        target = self._make_target()
+        if self._headers is None and self._shared_fields is not None and not self.is_forwarded:
+            return serialize_request_head(self.method, target, self.version, None, self._shared_fields.lines)
         headers = self.headers
         if self.is_forwarded and (fields := self.make_proxy_fields()):
             headers = headers.copy()
             headers.update(fields)
         if type(self.body) is bytes and (hdrs.CONTENT_LENGTH in headers or hdrs.TRANSFER_ENCODING in headers):
             self._check_empty()
-        return serialize_request_head(self.method, self._make_target(), self.version, headers)
+        return serialize_request_head(self.method, target, self.version, headers)
 
     def _check_empty(self) -> None:
         for name, expected in ((hdrs.CONTENT_LENGTH, ["0"]), (hdrs.TRANSFER_ENCODING, [])):

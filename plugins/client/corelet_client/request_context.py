@@ -48,10 +48,10 @@ class RequestContext(Coroutine[Any, Any, _T]):
         self._response = response = await self._coroutine
         return response
 
-    async def __aexit__(
+    def __aexit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        await self._response.__aexit__(exc_type, exc_val, exc_tb)
+    ) -> Coroutine[Any, Any, None]:
+        return self._response.__aexit__(exc_type, exc_val, exc_tb)
 
 
 class SessionRequestContext(RequestContext["ClientResponse"]):

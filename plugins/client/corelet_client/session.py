@@ -9,7 +9,7 @@ import json as json_module
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -18,14 +18,16 @@ from corelet import BytesPayload, HttpVersion, HttpVersion11, JsonPayload, Limit
 from corelet.plugins import make_manager
 
 from . import plugin
-from .auth import BasicAuth, check_auth
+from .auth import BasicAuth, check_auth, strip_auth_from_url
 from .body import make_body
-from .call import Call, check_proxy, check_url, find_auth
+from .call import Call, check_proxy, find_auth
 from .caller import find_caller
 from .codings import Codings
 from .connector import TCPConnector
 from .cookie_jar import CookieJar
+from .destination import Destinations
 from .errors import InvalidUrlClientError
+from .options import MAX_REDIRECTS, Options
 from .request import USER_AGENT, ClientRequest, check_version
 from .request_context import RequestContext, SessionRequestContext
 from .response import ClientResponse
@@ -50,9 +52,6 @@ if TYPE_CHECKING:
 QueryParams: TypeAlias = "str | Mapping[str, Any] | Sequence[tuple[str, Any]] | None"
 #: Raises where an answer is none that is wanted.
 StatusCheck: TypeAlias = "bool | Callable[[ClientResponse], Awaitable[None]]"
-
-#: Redirects that are followed. aiohttp's ``max_redirects``.
-MAX_REDIRECTS: Final = 10
 
 _NOT_GIVEN: Final[Any] = object()
 _LIMITS: Final = Limits()
@@ -152,7 +151,8 @@ class ClientSession:
             self._cookie_jar.update_cookies(cookies, URL())
         self._headers: CIMultiDict[str] = CIMultiDict(headers or ())
         self._skip_auto_headers = frozenset(map(str.lower, skip_auto_headers or ()))
-        self._complete_headers: CIMultiDict[str] = CIMultiDict()
+        #: Where its requests go, and what those have in common.
+        self.destinations: Destinations
         self._proxy, found = check_proxy(proxy)
         self._proxy_auth = check_auth("proxy_auth", proxy_auth) or found
         self._auth = check_auth("auth", auth)
@@ -179,7 +179,8 @@ class ClientSession:
             max_decoded_size=max_decoded_size,
         )
         self._wrappers: tuple[Callable[[ClientHandlerType], ClientHandlerType], ...] = ()
-        self._send: ClientHandlerType = self.send_directly
+        # Of requests that are given none; made when first used.
+        self._options: Options
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         connector, loop = getattr(self, "_connector", None), getattr(self, "_loop", None)
@@ -212,14 +213,25 @@ class ClientSession:
         manager.call_all("corelet_register_codings", codings=self._codings)
         self._wrappers = tuple(manager.call_all("corelet_client_wrap_send", session=self))
         added = manager.call_all("corelet_client_trace", session=self)
-        self._complete_headers = self._make_headers()
-        self._send = self._wrap(self._middlewares)
+        assert self._connector is not None
+        self.destinations = Destinations(self._make_headers(), self._connector.allowed_protocol_schema_set)
         self._trace_configs += added
         for config in self._trace_configs:
             config.freeze()
         if self._auto_decompress:
             self._settings = dataclasses.replace(self._settings, codings=self._codings)
+        self._options = self._make_options()
         self._loop = loop
+
+    def _make_options(self) -> Options:
+        return Options(
+            headers=self.destinations.fields,
+            arguments=self._make_arguments(self._skip_auto_headers),
+            settings=self._settings,
+            send=self._wrap(self._middlewares),
+            is_wrapped=bool(self._middlewares or self._wrappers),
+            raise_for_status=self._raise_for_status,
+        )
 
     def _make_headers(self) -> CIMultiDict[str]:
         """Complete the fields of every request by those that are added."""
@@ -284,7 +296,9 @@ class ClientSession:
                 ``allow_redirects``, ``max_redirects``, ``compress``, ``chunked``, ``expect100``, ``raise_for_status``,
                 ``proxy``, ``proxy_auth``, ``timeout``, ``ssl``, ``server_hostname``, ``proxy_headers``,
                 ``trace_request_ctx``, ``read_bufsize``, ``auto_decompress``, ``max_line_size``, ``max_field_size``,
-                ``max_headers``, ``middlewares``, ``upload_tracker``: as for the session, for this request.
+                ``max_headers``, ``middlewares``, ``upload_tracker``: as for the session, for this request;
+                ``read_until_eof=False`` leaves a body that only the end of the connection ends: it counts as empty, and
+                the connection is closed.
 
         Returns:
             Something to await for the response, or to use as a context manager.
@@ -343,26 +357,40 @@ class ClientSession:
         method: str,
         url: str | URL,
         *,
+        allow_redirects: bool = True,
         params: QueryParams = None,
         data: Any = None,
         json: Any = None,
+        **given: Any,
+    ) -> ClientResponse:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop or self._is_closed:
+            self._begin()
+        if not isinstance(method, str):
+            raise TypeError(f"method is a str, such as 'GET', not {method!r}")
+        options = self._change_options(**given) if given else self._options
+        real_url, auth = self._find_url(url, params, options)
+        body = b"" if data is None and json is None else self._make_body(data, json)
+        tracer = Tracer(self, self._trace_configs, options.trace_request_ctx) if self._trace_configs else None
+        total = options.settings.timeout.total
+        deadline = loop.time() + total if total else NEVER
+        call = Call(self, method.upper(), real_url, body, options, auth, allow_redirects, tracer, deadline)
+        response = await call.run()
+        if options.raise_for_status is not False:
+            await _check_status(options.raise_for_status, response)
+        return response
+
+    def _change_options(
+        self,
+        *,
         cookies: LooseCookies | None = None,
         headers: HeaderFields | None = None,
         skip_auto_headers: Iterable[str] | None = None,
         auth: BasicAuth | None = None,
-        allow_redirects: bool = True,
         max_redirects: int = MAX_REDIRECTS,
-        compress: str | bool | None = None,
-        chunked: bool | None = None,
-        expect100: bool = False,
         raise_for_status: StatusCheck | None = None,
         read_until_eof: bool = True,
-        proxy: str | URL | None = None,
-        proxy_auth: BasicAuth | None = None,
         timeout: ClientTimeout | float | None = _NOT_GIVEN,
-        ssl: SSL | None = True,
-        server_hostname: str | None = None,
-        proxy_headers: Mapping[str, str] | None = None,
         trace_request_ctx: Any = None,
         read_bufsize: int | None = None,
         auto_decompress: bool | None = None,
@@ -371,89 +399,85 @@ class ClientSession:
         max_headers: int | None = None,
         middlewares: Sequence[ClientMiddlewareType] | None = None,
         upload_tracker: UploadTracker | None = None,
-    ) -> ClientResponse:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop or self._is_closed:
-            self._begin()
-        if not isinstance(method, str):
-            raise TypeError(f"method is a str, such as 'GET', not {method!r}")
-        check_auth("auth", auth)
-        check_auth("proxy_auth", proxy_auth)
-        real_url, real_auth = self._find_url(url, params, auth)
-        fields, skipped = self._complete_headers, self._skip_auto_headers
+        **sending: Any,
+    ) -> Options:
+        """Make the options of one request that was given some."""
+        own = self._options
+        fields, skipped = own.headers, self._skip_auto_headers
         if headers is not None or skip_auto_headers is not None:
             fields, skipped = self._merge_headers(headers, skip_auto_headers)
-        real_auth = _choose_auth(real_auth, auth, fields)
-        real_proxy, proxy_user = (self._proxy, self._proxy_auth) if proxy is None else check_proxy(proxy)
-        changes = (timeout, read_bufsize, auto_decompress, max_line_size, max_field_size, max_headers)
-        settings = self._settings if changes == _NO_CHANGES else self._change_settings(*changes)
-        total = settings.timeout.total
-        call = Call(
-            session=self,
-            method=method.upper(),
-            url=real_url,
-            asked_url=real_url,
+        is_like_own = skipped is self._skip_auto_headers and not sending
+        changes = (timeout, read_bufsize, auto_decompress, read_until_eof, max_line_size, max_field_size, max_headers)
+        return Options(
             headers=fields,
-            skip_auto_headers=skipped,
-            body=b"" if data is None and json is None else self._make_body(data, json),
-            cookies=cookies,
-            auth=real_auth,
-            version=self._version,
-            compress=self._check_coding(compress) if compress else None,
-            chunked=bool(chunked),
-            expect100=expect100,
-            allow_redirects=allow_redirects,
+            arguments=own.arguments if is_like_own else self._make_arguments(skipped, **sending),
+            settings=own.settings if changes == _NO_CHANGES else self._change_settings(*changes),
+            send=own.send if middlewares is None else self._wrap(middlewares),
+            is_wrapped=own.is_wrapped if middlewares is None else bool(middlewares or self._wrappers),
+            raise_for_status=own.raise_for_status if raise_for_status is None else raise_for_status,
             max_redirects=max_redirects,
-            proxy=real_proxy,
-            proxy_auth=proxy_auth or proxy_user,
-            proxy_headers=proxy_headers,
-            ssl=True if ssl is True else check_ssl(ssl),
-            server_hostname=server_hostname,
-            settings=settings,
-            send=self._send if middlewares is None else self._wrap(middlewares),
-            tracer=Tracer(self, self._trace_configs, trace_request_ctx) if self._trace_configs else None,
+            cookies=cookies,
+            auth=check_auth("auth", auth),
+            trace_request_ctx=trace_request_ctx,
             upload_tracker=upload_tracker,
-            deadline=loop.time() + total if total else NEVER,
         )
-        if upload_tracker is not None:
-            upload_tracker.take()
-        try:
-            response = await call.run()
-        except BaseException as error:
-            if upload_tracker is not None:
-                upload_tracker.settle(error)
-            raise
-        check = self._raise_for_status if raise_for_status is None else raise_for_status
-        if check is True:
-            response.raise_for_status()
-        elif check is not False:
-            await _check_status(check, response)
-        return response
 
-    def _find_url(self, given: str | URL, params: QueryParams, auth: BasicAuth | None) -> tuple[URL, BasicAuth | None]:
+    def _make_arguments(
+        self,
+        skip_auto_headers: frozenset[str],
+        *,
+        compress: str | bool | None = None,
+        chunked: bool | None = None,
+        expect100: bool = False,
+        proxy: str | URL | None = None,
+        proxy_auth: BasicAuth | None = None,
+        ssl: SSL | None = True,
+        server_hostname: str | None = None,
+        proxy_headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Make the arguments of ClientRequest, but for its defaults: few or none."""
+        real_proxy, proxy_user = (self._proxy, self._proxy_auth) if proxy is None else check_proxy(proxy)
+        arguments: dict[str, Any] = {
+            "skip_auto_headers": skip_auto_headers,
+            "compress": self._check_coding(compress) if compress else None,
+            "chunked": chunked,
+            "expect100": expect100,
+            "proxy": real_proxy,
+            "proxy_auth": check_auth("proxy_auth", proxy_auth) or proxy_user,
+            "proxy_headers": proxy_headers,
+            "server_hostname": server_hostname,
+        }
+        given = {name: value for name, value in arguments.items() if value}
+        if self._version != HttpVersion11:
+            given["version"] = self._version
+        if (checked := check_ssl(ssl)) is not True:
+            given["ssl"] = checked
+        return given
+
+    def _find_url(self, given: str | URL, params: QueryParams, options: Options) -> tuple[URL, BasicAuth | None]:
         """Find what URL is meant, and who asks."""
+        auth = options.auth
         try:
             url = URL(given) if self._base_url is None else self._base_url.join(URL(given))
             if params:
                 url = _extend_query(url, params)
-            own = BasicAuth.from_url(url) if url.raw_user or url.raw_password else None
+            own = None
+            if url.raw_user or url.raw_password:
+                url, own = strip_auth_from_url(url)
         except (ValueError, TypeError) as error:
             raise InvalidUrlClientError(given, str(error)) from error
-        assert self._connector is not None
-        check_url(url, self._connector.allowed_protocol_schema_set)
-        if own is not None:
-            if auth is not None:
-                raise ValueError("auth is given, and the URL has a name and password: choose one")
-            return url.with_user(None), own
-        if auth is None and self._auth is None and not self._trust_env:
-            return url, None
-        return url, find_auth(url, auth, self._auth, trust_env=self._trust_env)
+        self.destinations.find(url)  # refuses what can't be requested
+        if own is not None and auth is not None:
+            raise ValueError("auth is given, and the URL has a name and password: choose one")
+        if own is None and (auth is not None or self._auth is not None or self._trust_env):
+            own = find_auth(url, auth, self._auth, trust_env=self._trust_env)
+        return url, own if own is None else _choose_auth(own, auth, options.headers)
 
     def _merge_headers(
         self, headers: HeaderFields | None, skipped: Iterable[str] | None
     ) -> tuple[CIMultiDict[str], frozenset[str]]:
         """Put the fields of one request over those of the session; give the names that are not added, too."""
-        merged = self._complete_headers.copy()
+        merged = self.destinations.fields.copy()
         left_out = self._skip_auto_headers
         if skipped is not None:
             left_out |= frozenset(map(str.lower, skipped))
@@ -486,6 +510,7 @@ class ClientSession:
         timeout: Any,
         read_bufsize: int | None,
         auto_decompress: bool | None,
+        read_until_eof: bool,
         *sizes: int | None,
     ) -> Settings:
         """Make the settings of one request that has its own."""
@@ -497,6 +522,7 @@ class ClientSession:
             changes["read_bufsize"] = read_bufsize
         if auto_decompress is not None:
             changes["codings"] = self._codings if auto_decompress else None
+        changes["read_until_eof"] = read_until_eof
         if sizes != (None, None, None):
             changes["limits"] = _make_limits(settings.limits, *sizes)
         return dataclasses.replace(settings, **changes)
@@ -623,16 +649,16 @@ def _check_host(headers: CIMultiDict[str]) -> None:
         raise ValueError(f"a request has one Host, not {len(given)}: {', '.join(given)}")
 
 
-def _choose_auth(found: BasicAuth | None, given: BasicAuth | None, fields: CIMultiDict[str]) -> BasicAuth | None:
+def _choose_auth(found: BasicAuth, given: BasicAuth | None, fields: CIMultiDict[str]) -> BasicAuth | None:
     """Let a field that was given go before what the session, the URL or the netrc file has."""
-    if found is None or hdrs.AUTHORIZATION not in fields:
+    if hdrs.AUTHORIZATION not in fields:
         return found
     if given is not None:
         raise ValueError("Authorization is given, and auth: choose one")
     return None
 
 
-_NO_CHANGES: Final = (_NOT_GIVEN, None, None, None, None, None)
+_NO_CHANGES: Final = (_NOT_GIVEN, None, None, True, None, None, None)
 
 
 def _bind_middleware(middleware: ClientMiddlewareType, send: ClientHandlerType) -> ClientHandlerType:
@@ -642,7 +668,12 @@ def _bind_middleware(middleware: ClientMiddlewareType, send: ClientHandlerType) 
     return send_through
 
 
-async def _check_status(check: Callable[[ClientResponse], Awaitable[None]], response: ClientResponse) -> None:
+async def _check_status(
+    check: Literal[True] | Callable[[ClientResponse], Awaitable[None]], response: ClientResponse
+) -> None:
+    if check is True:
+        response.raise_for_status()
+        return
     try:
         await check(response)
     except BaseException:

@@ -30,6 +30,7 @@ class Settings:
         read_bufsize: bytes of a body that are held before the connection stops reading; twice that at most.
         codings: what decodes a body, by name; None to leave bodies coded.
         max_decoded_size: bytes that ``read()`` makes of a coded body.
+        read_until_eof: read a body that only the end of the connection ends; without, it is left, and counts as empty.
     """
 
     timeout: ClientTimeout = DEFAULT_TIMEOUT
@@ -37,3 +38,4 @@ class Settings:
     read_bufsize: int = READ_BUFFER_BYTES
     codings: Mapping[str, ContentCoding] | None = None
     max_decoded_size: int = MAX_DECODED_BYTES
+    read_until_eof: bool = True

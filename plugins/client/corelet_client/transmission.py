@@ -45,18 +45,36 @@ async def transmit(request: ClientRequest, connector: BaseConnector) -> Exchange
         connection = await connector.connect(request)
     elif request.tracer is not None:
         await trace_reuse(request, connection)
-    exchange = await _send(request, head, connection)
-    if exchange.head is None and exchange.error is not None:
+    while True:
+        exchange = Exchange(request, asyncio.get_running_loop().create_future())
+        connection.begin(exchange)
+        try:
+            if type(request.body) is bytes:
+                exchange.is_sent = True
+                connection.send(head)
+                exchange.is_begun = True
+            else:
+                await _send_body(exchange, head, connection)
+            if request.tracer is not None:
+                await _trace_head(request)
+            await exchange.waiter
+        except ClientConnectionResetError as error:
+            connection.fail(error)
+            if exchange.error is None:
+                exchange.fail(error)
+        except BaseException:
+            exchange.stop_upload()
+            exchange.close()
+            raise
+        if exchange.head is not None or exchange.error is None:
+            return exchange
         if not _may_send_again(exchange, connection):
             raise exchange.error
         connection = await connector.connect(request, fresh=True)
-        exchange = await _send(request, head, connection)
-        if exchange.head is None and exchange.error is not None:
-            raise exchange.error
-    return exchange
 
 
 def _may_send_again(exchange: Exchange, connection: Connection) -> bool:
+    """Tell whether another attempt does no harm; there is one at most, as its connection is a new one."""
     if not connection.is_reused or exchange.has_answered:
         return False
     if not isinstance(exchange.error, ServerDisconnectedError | ClientOSError | ClientConnectionResetError):
@@ -65,33 +83,19 @@ def _may_send_again(exchange: Exchange, connection: Connection) -> bool:
     return is_harmless and exchange.request.is_repeatable
 
 
-async def _send(request: ClientRequest, head: bytes, connection: Connection) -> Exchange:
-    exchange = Exchange(request, asyncio.get_running_loop().create_future())
-    connection.begin(exchange)
-    try:
-        body = request.body
-        if type(body) is bytes:
-            exchange.is_sent = True
-            connection.send(head)
-            exchange.is_begun = True
-        elif isinstance(body, BytesPayload) and _is_simple(request, body):
-            exchange.is_sent = True
-            connection.send(head + await body.as_bytes())
-            exchange.is_begun = True
-        else:
-            _begin_upload(exchange, head, connection)
-        if request.tracer is not None:
-            await _trace_head(request)
-        await exchange.waiter
-    except ClientConnectionResetError as error:
-        connection.fail(error)
-        if exchange.error is None:
-            exchange.fail(error)
-    except BaseException:
-        exchange.stop_upload()
-        exchange.close()
-        raise
-    return exchange
+async def _send_body(exchange: Exchange, head: bytes, connection: Connection) -> None:
+    """Send the request with its body, or begin to, where that may take a while."""
+    body = exchange.request.body
+    if isinstance(body, BytesPayload) and _is_simple(exchange.request, body):
+        exchange.is_sent = True
+        connection.send(head + await body.as_bytes())
+        exchange.is_begun = True
+        return
+    if exchange.request.expect100:
+        exchange.continued = asyncio.get_running_loop().create_future()
+    connection.send(head)
+    exchange.is_begun = True
+    start_upload(exchange, connection)
 
 
 def _is_simple(request: ClientRequest, body: BytesPayload) -> bool:
@@ -103,14 +107,6 @@ def _is_simple(request: ClientRequest, body: BytesPayload) -> bool:
         and request.tracer is None
         and request.upload_tracker is None
     )
-
-
-def _begin_upload(exchange: Exchange, head: bytes, connection: Connection) -> None:
-    if exchange.request.expect100:
-        exchange.continued = asyncio.get_running_loop().create_future()
-    connection.send(head)
-    exchange.is_begun = True
-    start_upload(exchange, connection)
 
 
 async def _trace_head(request: ClientRequest) -> None:
