@@ -34,8 +34,7 @@ _KERNEL: Final = {
     },
     "web": {
         "access_logger": "AccessLogger",
-        "app": "Application CleanupError middleware",
-        "abc": "Handler Middleware",
+        "app": "Application CleanupError Handler Middleware middleware",
         "errors": "PayloadAccessError RequestPayloadError",
         "exceptions": """
             HTTPAccepted HTTPBadGateway HTTPBadRequest HTTPClientError HTTPConflict HTTPCreated HTTPError HTTPException

@@ -69,11 +69,11 @@ if TYPE_CHECKING:
     from corelet_websocket import WebSocketResponse as WebSocketResponse
     from corelet_websocket import WSMsgType as WSMsgType
 
-    from .abc import Handler as Handler
-    from .abc import Middleware as Middleware
     from .access_logger import AccessLogger as AccessLogger
     from .app import Application as Application
     from .app import CleanupError as CleanupError
+    from .app import Handler as Handler
+    from .app import Middleware as Middleware
     from .app import middleware as middleware
     from .errors import PayloadAccessError as PayloadAccessError
     from .errors import RequestPayloadError as RequestPayloadError
