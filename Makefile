@@ -25,13 +25,14 @@ BASE := $(VENV)/.installed-$(VERSION)
 WIRE := $(VENV)/.built-wire-$(VERSION)
 DEV := $(VENV)/.installed-dev-$(VERSION)
 EXAMPLES := $(VENV)/.installed-examples-$(VERSION)
+PACKAGES := $(VENV)/.installed-packages-$(VERSION)
 COVERAGE := $(BIN)/coverage
 
 # Benchmarks are promised on 3.13; without one, on PYTHON.
 BENCH_PYTHON ?= $(firstword $(foreach candidate,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python),\
 	$(if $(shell $(candidate) -c 'print(1)' 2>/dev/null),$(candidate))) $(PYTHON))
 
-.PHONY: help run test setup forget-coverage test-fast test-pure test-again coverage bench micro lint lint-style lint-types lint-floors lint-fragments format pages plots docs autobahn fuzz changelog clean
+.PHONY: help run test setup forget-coverage test-fast test-pure test-again coverage bench micro lint lint-style lint-types lint-floors lint-fragments format pages plots docs packages autobahn fuzz changelog clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -42,6 +43,7 @@ help:
 	@echo 'make micro   measure single steps: parser, serialiser, router, a request without sockets'
 	@echo 'make lint    ruff, mypy, import-linter, changelog fragments;  make format  lets ruff mend what it can'
 	@echo 'make docs    build the documentation into docs/_build/html;  make pages  writes what is made of docstrings and help'
+	@echo 'make packages  build every distribution, try them in fresh environments of every interpreter (ARGS=--quick)'
 	@echo 'make autobahn  run the Autobahn TestSuite against both sides of a WebSocket (ARGS=--quick; needs Python 2.7)'
 	@echo 'make fuzz    fuzz the parsers and compare the two wires (SECONDS=60 INPUTS=1000000, ARGS=--sanitize)'
 
@@ -133,6 +135,9 @@ docs: $(DEV)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
 
+packages: $(DEV) $(PACKAGES)
+	$(BIN)/python -m tests.packaging.matrix $(ARGS)
+
 autobahn: $(DEV) $(WIRE)
 	$(BIN)/python tests/autobahn/run.py $(ARGS)
 
@@ -177,6 +182,10 @@ $(DEV): $(BASE)
 
 $(EXAMPLES): $(BASE)
 	$(INSTALL) --group examples
+	@touch $@
+
+$(PACKAGES): $(BASE)
+	$(INSTALL) --group packages
 	@touch $@
 
 $(VENV)/.installed-bench-$(VERSION): $(BASE)

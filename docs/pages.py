@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from corelet import cli, hookspecs
 from corelet.hookspecs import EXCLUSIVE_MARK
+from corelet.names import PLUGIN_OF_COMMAND
+from corelet.plugins import make_manager
 from docs.docstring import convert, write_definition
 from docs.limits import make_limits
 from docs.ports import make_ports
@@ -107,14 +109,25 @@ def _make_hook(hook: Callable[..., Any]) -> str:
 
 def make_command_line() -> str:
     """Make the page of the command line."""
-    parser, commands = cli.make_parser()
+    parser, commands = make_parser()
     parts = [_COMMAND_LINE, _make_help("corelet", parser)]
-    parts += [_make_help(f"corelet {name}", each) for name, each in commands.parsers.items()]
+    for name, each in commands.parsers.items():
+        plugin = PLUGIN_OF_COMMAND.get(name)
+        origin = f"This command comes with corelet-{plugin}: `pip install corelet-{plugin}`.\n\n" if plugin else ""
+        parts.append(_make_help(f"corelet {name}", each, origin))
     return "\n".join(parts)
 
 
-def _make_help(title: str, parser: argparse.ArgumentParser) -> str:
-    return f"## {title}\n\n```text\n{parser.format_help()}```\n"
+def make_parser() -> tuple[argparse.ArgumentParser, cli.CommandRegistry]:
+    """Make the parser with the commands of the kernel and of the plugins here."""
+    parser, commands = cli.make_parser()
+    manager = make_manager(sorted(set(PLUGIN_OF_COMMAND.values())))
+    manager.call_all("corelet_add_commands", commands=commands)
+    return parser, commands
+
+
+def _make_help(title: str, parser: argparse.ArgumentParser, origin: str = "") -> str:
+    return f"## {title}\n\n{origin}```text\n{parser.format_help()}```\n"
 
 
 #: Page -> what makes it.

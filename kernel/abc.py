@@ -58,7 +58,11 @@ class AbstractMatchInfo(ABC):
     @property
     @abstractmethod
     def handler(self) -> Handler:
-        """The handler as it was registered, without middlewares."""
+        """The handler as it was registered, without middlewares.
+
+        The pipeline calls that of the first match with a :attr:`route` for every request with it, so one that raises
+        takes :attr:`http_exception` from ``request.match_info``.
+        """
 
     @property
     @abstractmethod
@@ -495,7 +499,7 @@ class Instrument:
         """A head was parsed and its handler is about to start; :meth:`request_finished` follows, however it ends."""
 
     def request_finished(self, request: Any, response: Any) -> None:
-        """The answer was handed to the transport."""
+        """The answer was handed to the transport; ``response`` is None where there is none, as the peer has gone."""
 
     def request_refused(self, status: int, reason: str) -> None:
         """The peer broke HTTP/1.1 and is answered by ``status``; there is no request."""

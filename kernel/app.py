@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 from aiosignal import Signal
 from frozenlist import FrozenList
 
-from .abc import AbstractRouter, Handler, Middleware
+from . import abc
 from .errors import missing_plugin
 from .limits import CLIENT_MAX_FIELDS, CLIENT_MAX_SIZE
 from .pipeline import Pipeline
 from .plugins import make_manager
+from .request import Request
+from .response import StreamResponse
 
 if TYPE_CHECKING:
     from .keys import AppKey
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _D = TypeVar("_D")
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+#: What answers a request, as an author of applications writes it; ``abc.Handler`` is what plugins take.
+Handler = Callable[[Request], Awaitable[StreamResponse]]
+#: What stands between, likewise: takes the request and the next handler.
+Middleware = Callable[[Request, Handler], Awaitable[StreamResponse]]
 
 _logger: Final = logging.getLogger("corelet.web")
 
@@ -86,14 +93,14 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
         self,
         *,
         logger: logging.Logger = _logger,
-        router: AbstractRouter | None = None,
-        middlewares: Iterable[Middleware] = (),
+        router: abc.AbstractRouter | None = None,
+        middlewares: Iterable[abc.Middleware] = (),
         handler_args: Mapping[str, Any] | None = None,
         client_max_size: int = CLIENT_MAX_SIZE,
         client_max_fields: int = CLIENT_MAX_FIELDS,
         loop: asyncio.AbstractEventLoop | None = None,
         debug: bool = False,
-        handler: Handler | None = None,
+        handler: abc.Handler | None = None,
         plugins: Iterable[Any] | None = None,
     ) -> None:
         if handler is not None and router is not None:
@@ -114,7 +121,7 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
         # What has been entered and is to be left again.
         self._contexts: list[AbstractAsyncContextManager[Any]] = []
         self._lifespans: list[AbstractAsyncContextManager[Any]] = []
-        self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
+        self._middlewares: FrozenList[abc.Middleware] = FrozenList(middlewares)
         self._cleanup_ctx: FrozenList[Callable[[Application], Any]] = FrozenList()
         self._on_startup: Signal[Application] = Signal(self)
         self._on_shutdown: Signal[Application] = Signal(self)
@@ -141,10 +148,10 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
             self._router = self._make_router()
         return self._router
 
-    def _make_router(self) -> AbstractRouter:
+    def _make_router(self) -> abc.AbstractRouter:
         if self.handler is not None:
             raise RuntimeError("an application made with a handler has no router")
-        router: AbstractRouter | None = self.plugins.call_one("corelet_make_router", app=self)
+        router: abc.AbstractRouter | None = self.plugins.call_one("corelet_make_router", app=self)
         if router is None:
             raise missing_plugin("app.router")
         router.post_init(self)
@@ -234,7 +241,7 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
             yield from subapp.iter_apps()
 
     @property
-    def middlewares(self) -> FrozenList[Middleware]:
+    def middlewares(self) -> FrozenList[abc.Middleware]:
         """What stands between server and handlers, outermost first."""
         return self._middlewares
 

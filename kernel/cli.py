@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .access_logger import DEFAULT_FORMAT, AccessLogger
 from .app_loader import AppLoadError, load_app, load_app_now
-from .errors import CoreletError, ListenError, MissingPluginError, PluginConflictError, PluginLoadError
+from .errors import CoreletError, ListenError, MissingPluginError, PluginConflictError, PluginLoadError, missing_command
 from .limits import SHUTDOWN_SECONDS
+from .names import PLUGIN_OF_COMMAND
 from .plugins import survey
 from .reloader import MissingExtraError, run_reloading
 from .runner import DEFAULT_PORT, DEFAULT_TLS_PORT
@@ -148,6 +149,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, commands = make_parser()
     with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints while it is imported is no part of an answer
         _add_plugin_commands(commands)
+    typed = sys.argv[1:] if arguments is None else arguments
+    if typed and typed[0] in PLUGIN_OF_COMMAND and typed[0] not in commands.parsers:
+        _complain(str(missing_command(typed[0])))
+        return _MISTAKE
     options = parser.parse_args(arguments)
     if not hasattr(options, "corelet_command"):
         parser.print_help()

@@ -86,6 +86,22 @@ class Distribution:
                 return f"it requires corelet{requirement.specifier}, and corelet {kernel_version()} is installed"
         return ""
 
+    def describe_failure(self, error: BaseException) -> str:
+        """Say why it can't be imported: the error, and a requirement that is not installed, where it has one."""
+        missing = self._find_missing_requirement() if isinstance(error, ImportError) else ""
+        hint = missing and f"; it requires {missing}, which is not installed: pip install {missing}"
+        return f"{type(error).__name__}: {error}{hint}"
+
+    def _find_missing_requirement(self) -> str:
+        """Find the name of a distribution that it requires and that is not installed; "" for none."""
+        for requirement in map(Requirement, self.requires):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                try:
+                    importlib_metadata.distribution(requirement.name)
+                except importlib_metadata.PackageNotFoundError:
+                    return requirement.name
+        return ""
+
     def _find_unmet_hook_api(self, plugin: EntryPoint | None) -> str:
         names = (each.name for each in self.hook_apis if plugin is None or each.value == plugin.value)
         problems = (find_hook_api_problem(int(name) if name.isdecimal() else name) for name in names)

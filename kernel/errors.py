@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .names import BLOCK_VARIABLE, PLUGIN_OF, show_name
+from .names import BLOCK_VARIABLE, PLUGIN_OF, PLUGIN_OF_COMMAND, show_name
 
 
 class CoreletError(Exception):
@@ -105,8 +105,16 @@ def missing_plugin(name: str) -> MissingPluginError:
     Raises:
         KeyError: no first-party plugin has the name; a bug in the caller.
     """
-    plugin = PLUGIN_OF[name]
-    what = f"{show_name(name)} comes with a {plugin} plugin"
+    return _describe_missing(show_name(name), PLUGIN_OF[name])
+
+
+def missing_command(command: str) -> MissingPluginError:
+    """Make the error for a command of no installed plugin, a key of :data:`~corelet.names.PLUGIN_OF_COMMAND`."""
+    return _describe_missing(f"corelet {command}", PLUGIN_OF_COMMAND[command])
+
+
+def _describe_missing(shown: str, plugin: str) -> MissingPluginError:
+    what = f"{shown} comes with a {plugin} plugin"
     for word in os.environ.get(BLOCK_VARIABLE, "").split(","):
         if word.strip().lower().replace("_", "-") in (plugin, f"corelet-{plugin}"):
             return MissingPluginError(f"{what}, which is blocked: {BLOCK_VARIABLE}={word.strip()}")

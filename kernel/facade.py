@@ -110,7 +110,8 @@ def _load(export: Export) -> Any:
     try:
         return export.entry_point.load()
     except Exception as error:  # a plugin may raise anything
-        raise PluginLoadError(f"{export}, which can't be imported: {type(error).__name__}: {error}") from error
+        reason = export.distribution.describe_failure(error)
+        raise PluginLoadError(f"{export}, which can't be imported: {reason}") from error
 
 
 def _describe_unknown(scope: str, name: str, known: list[str]) -> str:

@@ -34,8 +34,7 @@ _KERNEL: Final = {
     },
     "web": {
         "access_logger": "AccessLogger JsonAccessLogger",
-        "app": "Application CleanupError middleware",
-        "abc": "Handler Middleware",
+        "app": "Application CleanupError Handler Middleware middleware",
         "errors": "PayloadAccessError RequestPayloadError",
         "exceptions": """
             HTTPAccepted HTTPBadGateway HTTPBadRequest HTTPClientError HTTPConflict HTTPCreated HTTPError HTTPException
@@ -92,7 +91,7 @@ _NAMES_OF: Final = {
     "sessions": """
         web.AbstractStorage web.EncryptedCookieStorage web.InMemoryStorage web.MemcachedStorage web.RedisStorage
         web.Session web.SessionConflictError web.SessionCookie web.SessionLostError web.SessionStorageError
-        web.SessionTooLargeError web.SignedCookieStorage web.SimpleCookieStorage web.StorageConformance web.get_session
+        web.SessionTooLargeError web.SignedCookieStorage web.SimpleCookieStorage web.get_session
         web.new_session web.save_session web.session_middleware web.setup_sessions
     """,
     "client": """
@@ -113,10 +112,15 @@ _NAMES_OF: Final = {
         WSServerHandshakeError encode_basic_auth request
     """,
     "testing": """
-        test_utils.AioHTTPTestCase test_utils.BaseTestServer test_utils.RawTestServer test_utils.TestClient
-        test_utils.TestServer test_utils.get_port_socket test_utils.get_unused_port_socket test_utils.loop_context
-        test_utils.make_mocked_coro test_utils.make_mocked_request test_utils.setup_test_loop
-        test_utils.teardown_test_loop test_utils.unittest_run_loop test_utils.unused_port
+        test_utils.AccessLoggerConformance test_utils.AioHTTPTestCase test_utils.BaseTestServer test_utils.Conformance
+        test_utils.ConnectorConformance test_utils.ContentCodingConformance test_utils.CookieJarConformance
+        test_utils.ErrorRendererConformance test_utils.FormReaderConformance test_utils.InstrumentConformance
+        test_utils.MountConformance test_utils.PayloadConformance test_utils.ProtocolConformance
+        test_utils.RawTestServer test_utils.ResolverConformance test_utils.RouterConformance
+        test_utils.SessionStorageConformance test_utils.TestClient test_utils.TestServer test_utils.assert_exports
+        test_utils.assert_hooks test_utils.get_port_socket test_utils.get_unused_port_socket test_utils.loop_context
+        test_utils.make_mocked_coro test_utils.make_mocked_request test_utils.make_plugin_manager
+        test_utils.setup_test_loop test_utils.teardown_test_loop test_utils.unittest_run_loop test_utils.unused_port
     """,
 }
 
@@ -128,6 +132,9 @@ KERNEL_NAMES: Final[dict[str, dict[str, str]]] = {
 
 #: First-party public name or port -> the plugin it comes with: "web.RouteTableDef" -> "routing".
 PLUGIN_OF: Final[dict[str, str]] = {name: plugin for plugin, names in _NAMES_OF.items() for name in names.split()}
+
+#: Command that a first-party plugin adds to ``corelet`` -> the plugin.
+PLUGIN_OF_COMMAND: Final = {"new-plugin": "testing"}
 
 
 def find_kernel_module(name: str) -> str:

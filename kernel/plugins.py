@@ -368,7 +368,7 @@ def _load(distribution: Distribution, entry_point: EntryPoint, namesakes: Sequen
     try:
         return examine(record, entry_point.load())
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
-        return record.fail(_describe(error), error)
+        return record.fail(distribution.describe_failure(error), error)
 
 
 def _make_record(distribution: Distribution, name: str) -> PluginRecord:

@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from corelet_sessions import SessionTooLargeError as SessionTooLargeError
     from corelet_sessions import SignedCookieStorage as SignedCookieStorage
     from corelet_sessions import SimpleCookieStorage as SimpleCookieStorage
-    from corelet_sessions import StorageConformance as StorageConformance
     from corelet_sessions import get_session as get_session
     from corelet_sessions import new_session as new_session
     from corelet_sessions import save_session as save_session
@@ -70,12 +69,12 @@ if TYPE_CHECKING:
     from corelet_websocket import WebSocketResponse as WebSocketResponse
     from corelet_websocket import WSMsgType as WSMsgType
 
-    from .abc import Handler as Handler
-    from .abc import Middleware as Middleware
     from .access_logger import AccessLogger as AccessLogger
     from .access_logger import JsonAccessLogger as JsonAccessLogger
     from .app import Application as Application
     from .app import CleanupError as CleanupError
+    from .app import Handler as Handler
+    from .app import Middleware as Middleware
     from .app import middleware as middleware
     from .errors import PayloadAccessError as PayloadAccessError
     from .errors import RequestPayloadError as RequestPayloadError

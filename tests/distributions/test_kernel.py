@@ -105,6 +105,9 @@ def test_the_installed_command_knows_what_is_there(alone: Interpreter, routed: I
     assert alone.command("plugins").stdout == (
         "no plugin is installed: pip install 'corelet[routing]' brings a router\n"
     )
+    assert alone.command("new-plugin", "hello").stderr == (
+        "corelet: corelet new-plugin comes with a testing plugin: pip install corelet-testing\n"
+    )
     assert routed.command("plugins").stdout.startswith(
         "NAME     STATE    DISTRIBUTION\nrouting  ready    corelet-routing 0.1.0\n"
     )

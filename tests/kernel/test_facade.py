@@ -248,6 +248,21 @@ def test_a_name_of_a_plugin_that_fails_at_import_names_it(site: FakeSite) -> Non
     )
 
 
+def test_a_name_of_a_plugin_whose_own_requirement_was_uninstalled_says_what_to_type(site: FakeSite) -> None:
+    requires = [
+        "corelet>=0.1",
+        "nowhere-extra; extra == 'more'",
+        "nowhere-old; python_version < '3'",
+        "nowhere-http>=1",
+    ]
+    site.add("acme", requires=requires, exports={"web.View": "acme:View"}, modules={"acme": "import nowhere"})
+    assert site.fail("from corelet.web import View") == (
+        "PluginLoadError: web.View comes with acme 1.0, which can't be imported: "
+        "ModuleNotFoundError: No module named 'nowhere'; it requires nowhere-http, which is not installed: "
+        "pip install nowhere-http"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

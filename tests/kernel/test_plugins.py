@@ -139,6 +139,16 @@ def test_a_plugin_that_fails_at_import_stops_the_start(site: FakeSite) -> None:
     )
 
 
+def test_a_plugin_whose_own_requirement_was_uninstalled_stops_the_start_and_says_what_to_type(site: FakeSite) -> None:
+    site.add("acme", requires=["nowhere-http>=1"], plugins={"acme": "acme"}, modules={"acme": "import nowhere"})
+    assert site.fail(START) == (
+        "PluginLoadError: cannot load every plugin:\n"
+        "  acme (acme 1.0): ModuleNotFoundError: No module named 'nowhere'; it requires nowhere-http, which is not "
+        "installed: pip install nowhere-http\n"
+        "to go on without: CORELET_BLOCK=acme"
+    )
+
+
 def test_the_way_out_works_and_keeps_what_is_blocked_already(site: FakeSite) -> None:
     for name in ("a", "b", "c"):
         add_hello(site, name, source="import nowhere")

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 import corelet
-from corelet import abc, cli, web
+from corelet import abc, web
 from corelet.names import PLUGIN_OF
 from docs import docstring, limits, pages, ports, reference_pages
 
@@ -58,8 +58,8 @@ def test_a_hook_without_a_section_would_be_found() -> None:
 
 def test_every_command_and_option_is_documented() -> None:
     page = (pages.FOLDER / "command-line.md").read_text(encoding="utf-8")
-    _, commands = cli.make_parser()
-    assert re.findall(r"^## corelet ?(\w*)$", page, re.MULTILINE) == ["", *commands.parsers]
+    _, commands = pages.make_parser()
+    assert re.findall(r"^## corelet ?([\w-]*)$", page, re.MULTILINE) == ["", *commands.parsers]
     for parser in commands.parsers.values():
         for option in re.findall(r"--[\w-]+", parser.format_usage()):
             assert option in page
@@ -70,7 +70,7 @@ def find_options(parser: Any) -> dict[str, Callable[..., Any]]:
 
 
 def test_every_option_says_what_it_does() -> None:
-    _, commands = cli.make_parser()
+    _, commands = pages.make_parser()
     for parser in commands.parsers.values():
         assert [name for name, text in find_options(parser).items() if not text] == []
 

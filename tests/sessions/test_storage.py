@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corelet.test_utils import SessionStorageConformance
 from corelet_sessions import (
     AbstractStorage,
     EncryptedCookieStorage,
@@ -24,7 +25,6 @@ from corelet_sessions import (
     SessionTooLargeError,
     SignedCookieStorage,
     SimpleCookieStorage,
-    StorageConformance,
 )
 from corelet_sessions import redis_storage as redis_module
 from tests.sessions.conftest import Program, find_free_port, make_memcached
@@ -32,22 +32,22 @@ from tests.sessions.conftest import Program, find_free_port, make_memcached
 KEY = "k" * 32
 
 
-class TestInMemoryStorage(StorageConformance):
+class TestInMemoryStorage(SessionStorageConformance):
     async def make_storage(self) -> AbstractStorage:
         return InMemoryStorage()
 
 
-class TestSignedCookieStorage(StorageConformance):
+class TestSignedCookieStorage(SessionStorageConformance):
     async def make_storage(self) -> AbstractStorage:
         return SignedCookieStorage(KEY)
 
 
-class TestEncryptedCookieStorage(StorageConformance):
+class TestEncryptedCookieStorage(SessionStorageConformance):
     async def make_storage(self) -> AbstractStorage:
         return EncryptedCookieStorage(KEY)
 
 
-class TestRedisStorage(StorageConformance):
+class TestRedisStorage(SessionStorageConformance):
     @pytest.fixture(autouse=True)
     def use(self, redis: Program) -> None:
         self.port = redis.port
@@ -56,7 +56,7 @@ class TestRedisStorage(StorageConformance):
         return RedisStorage(f"redis://127.0.0.1:{self.port}")
 
 
-class TestMemcachedStorage(StorageConformance):
+class TestMemcachedStorage(SessionStorageConformance):
     @pytest.fixture(autouse=True)
     def use(self, memcached: Program) -> None:
         self.port = memcached.port
@@ -74,7 +74,7 @@ class Forgetful(InMemoryStorage):
 
 
 def test_conformance_runs_by_unittest_and_finds_what_is_wrong() -> None:
-    class TestForgetful(StorageConformance, unittest.IsolatedAsyncioTestCase):
+    class TestForgetful(SessionStorageConformance, unittest.IsolatedAsyncioTestCase):
         expiry_seconds = 1.1
 
         async def make_storage(self) -> AbstractStorage:
@@ -85,7 +85,7 @@ def test_conformance_runs_by_unittest_and_finds_what_is_wrong() -> None:
         warnings.simplefilter("ignore")
         unittest.defaultTestLoader.loadTestsFromTestCase(TestForgetful).run(result)
     failed = {case.id().rpartition(".")[2] for case, _ in result.failures}
-    assert result.testsRun == 9
+    assert result.testsRun == 12
     assert failed >= {"test_what_is_not_as_expected_is_not_replaced", "test_what_is_gone_is_not_brought_back"}
     assert "test_what_was_saved_is_loaded" not in failed
 

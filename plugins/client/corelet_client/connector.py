@@ -228,7 +228,7 @@ class BaseConnector:
         self._opening.add(bound)
         try:
             async with bound:
-                connection = await self._open(request)
+                connection = await self.open_connection(request)
         finally:
             self._opening.discard(bound)
         if self._is_closed:
@@ -245,9 +245,23 @@ class BaseConnector:
         pool.add(connection)
         return connection
 
-    async def _open(self, request: ClientRequest) -> Connection:
-        """Open a connection, with TLS where the request wants it."""
-        raise NotImplementedError(f"{type(self).__name__} opens no connections: use TCPConnector or UnixConnector")
+    async def open_connection(self, request: ClientRequest) -> Connection:
+        """Open a connection, with TLS where the request wants it; what a connector of one's own overrides.
+
+        Give ``loop.create_connection`` or the like ``partial(self.make_connection, key, request.settings.limits)`` as
+        its protocol factory, where ``key`` is ``request.connection_key``; the connection is the protocol that it gives.
+        The place within the limits is taken and given back by :meth:`connect`, which also bounds the time.
+        ``test_utils.ConnectorConformance``, of corelet-testing, tests a connector.
+
+        Args:
+            request: that is to be sent.
+
+        Raises:
+            ClientConnectorError: it can't be opened.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} opens no connections: override open_connection(), or use TCPConnector"
+        )
 
     def make_connection(self, key: ConnectionKey, limits: Limits = _LIMITS) -> Connection:
         """Make a connection without a socket yet: the protocol for ``loop.create_connection``.
@@ -455,7 +469,7 @@ class TCPConnector(BaseConnector):
             self._dns = DnsCache(resolver, family=self._family, seconds=self._dns_seconds, max_size=self._dns_names)
         return self._dns
 
-    async def _open(self, request: ClientRequest) -> Connection:
+    async def open_connection(self, request: ClientRequest) -> Connection:
         key = request.connection_key
         proxy = request.proxy
         if proxy is None:
@@ -661,7 +675,7 @@ class UnixConnector(_PathConnector):
 
     allowed_protocol_schema_set = BaseConnector.allowed_protocol_schema_set | {"unix"}
 
-    async def _open(self, request: ClientRequest) -> Connection:
+    async def open_connection(self, request: ClientRequest) -> Connection:
         key = request.connection_key
         options: dict[str, Any] = {}
         if key.is_ssl:
@@ -689,7 +703,7 @@ class NamedPipeConnector(_PathConnector):
 
     allowed_protocol_schema_set = BaseConnector.allowed_protocol_schema_set | {"npipe"}
 
-    async def _open(self, request: ClientRequest) -> Connection:
+    async def open_connection(self, request: ClientRequest) -> Connection:
         key = request.connection_key
         loop: Any = asyncio.get_running_loop()
         if not hasattr(loop, "create_pipe_connection"):

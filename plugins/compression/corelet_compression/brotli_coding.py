@@ -64,19 +64,19 @@ class BrotliEncoder(AbstractEncoder):
 class BrotliDecoder(AbstractDecoder):
     """Decode by a ``brotli.Decompressor``; a call gives up to a block of the library's more than ``max_bytes``."""
 
-    __slots__ = ("_error", "_has_begun", "_is_full", "_max_bytes", "_stream")
+    __slots__ = ("_error", "_has_begun", "_max_bytes", "_may_have_more", "_stream")
 
     def __init__(self, brotli: Any, max_bytes: int) -> None:
         self._error = brotli.error
         self._stream = brotli.Decompressor()
         self._max_bytes = max_bytes
         self._has_begun = False
-        # The library may hold content of bytes that it has taken.
-        self._is_full = False
+        # The library may hold content of what it has taken, and say that it takes more: who asks once more knows.
+        self._may_have_more = False
 
     @property
     def has_more(self) -> bool:
-        return (self._is_full or not self._stream.can_accept_more_data()) and not self._stream.is_finished()
+        return (self._may_have_more or not self._stream.can_accept_more_data()) and not self._stream.is_finished()
 
     def decode(self, data: bytes) -> bytes:
         if data and self._stream.is_finished():
@@ -86,7 +86,7 @@ class BrotliDecoder(AbstractDecoder):
             content: bytes = self._stream.process(data, output_buffer_limit=self._max_bytes)
         except self._error as exc:
             raise ContentDecodingError(f"the content is no br, or damaged: {exc}") from exc
-        self._is_full = len(content) >= self._max_bytes
+        self._may_have_more = bool(content)
         return content
 
     def finish(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .conformance import StorageConformance
 from .cookie import SessionCookie
 from .cookie_storage import EncryptedCookieStorage, SignedCookieStorage, SimpleCookieStorage
 from .memcached_storage import MemcachedStorage
@@ -27,7 +26,6 @@ __all__ = [
     "SessionTooLargeError",
     "SignedCookieStorage",
     "SimpleCookieStorage",
-    "StorageConformance",
     "get_session",
     "new_session",
     "save_session",

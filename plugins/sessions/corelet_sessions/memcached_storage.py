@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -58,12 +58,13 @@ class MemcachedStorage(AbstractStorage):
         self._client: Any = None if self._owns_client else servers
         self._client_lock = asyncio.Lock()
         self._prefix = prefix
+        self._running: set[asyncio.Future[Any]] = set()
 
     async def load(self, token: str) -> bytes | None:
         if len(token) > MAX_TOKEN_CHARACTERS:
             return None
         async with self._reach() as client:
-            item = await client.get(self._make_key(token))
+            item = await self._finish(client.get(self._make_key(token)))
         return None if item is None else item.value
 
     async def save(self, token: str | None, record: bytes, ttl: int, *, expected: bytes | None = None) -> str:
@@ -73,15 +74,15 @@ class MemcachedStorage(AbstractStorage):
         key = self._make_key(token)
         exptime = ttl if ttl < _MONTH_SECONDS else int(time.time()) + ttl
         async with self._reach() as client:
-            item = await client.gets(key)
+            item = await self._finish(client.gets(key))
             found = None if item is None else item.value
             if found != expected:
                 raise SessionConflictError(found)
             try:
                 if item is None:
-                    await client.add(key, record, exptime=exptime)
+                    await self._finish(client.add(key, record, exptime=exptime))
                 else:
-                    await client.cas(key, record, item.cas, exptime=exptime)
+                    await self._finish(client.cas(key, record, item.cas, exptime=exptime))
             except self._emcache.StorageCommandError:
                 found = await self._find(client, key)
                 if found == expected:  # nobody was faster: memcached has no room, or refuses the size
@@ -90,17 +91,26 @@ class MemcachedStorage(AbstractStorage):
         return token
 
     async def _find(self, client: Any, key: bytes) -> bytes | None:
-        item = await client.get(key)
+        item = await self._finish(client.get(key))
         return None if item is None else item.value
 
     async def delete(self, token: str) -> None:
         async with self._reach() as client:
             try:
-                await client.delete(self._make_key(token))
+                await self._finish(client.delete(self._make_key(token)))
             except self._emcache.NotFoundCommandError:
                 return
 
+    async def _finish(self, command: Coroutine[Any, Any, Any]) -> Any:
+        """Await a command that goes on where who waits is cancelled: emcache fails for an answer that nobody wants."""
+        running = asyncio.ensure_future(command)
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        return await asyncio.shield(running)
+
     async def close(self) -> None:
+        if self._running:  # each ends within emcache's own timeout
+            await asyncio.wait(self._running)
         if self._owns_client and self._client is not None:
             client, self._client = self._client, None
             # Its task that opens connections can miss that it is cancelled; it is cancelled again then.

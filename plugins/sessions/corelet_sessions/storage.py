@@ -26,7 +26,7 @@ class SessionConflictError(CoreletError):
 
     def __init__(self, found: bytes | None) -> None:
         super().__init__(
-            "another request has changed the session" if found else "another request has ended the session"
+            "another request has changed the session" if found is not None else "another request has ended the session"
         )
         self.found = found
 
@@ -41,7 +41,7 @@ class AbstractStorage(ABC):
     A storage on a server makes tokens by chance and keeps records under them. A storage in the cookie itself makes the
     token of the record, and keeps nothing. The middleware does all else: cookies, expiry, rotation, merging.
 
-    Any storage of yours has :class:`StorageConformance` to run against.
+    Any storage of yours has ``test_utils.SessionStorageConformance``, of corelet-testing, to run against.
     """
 
     #: Whether records are kept on a server; False where the token holds the record.

@@ -1,10 +1,18 @@
-"""The testing plugin: its names do the work; here it tells the operator that it is there."""
+"""The testing plugin: its names do the work; here are its command, and what it tells the operator."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from corelet import hookimpl
+
+from . import new_plugin
+
+
+@hookimpl
+def corelet_add_commands(commands: Any) -> None:
+    """Add ``corelet new-plugin``."""
+    new_plugin.add_command(commands)
 
 
 @hookimpl
