@@ -74,8 +74,9 @@ def _end_in_time(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitabl
     return run
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    # What is imported stays: collections after each test look at that test's objects only.
+@pytest.fixture(scope="module", autouse=True)
+def set_old_objects_aside() -> None:
+    """Let the collections after each test look at that module's objects only: what is imported, or cached, stays."""
     gc.collect()
     gc.freeze()
 
