@@ -21,6 +21,7 @@ What is written has a watch of its own, while any of it waits for the peer: :met
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import socket
 import sys
@@ -676,7 +677,8 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         handler = getattr(self.app, "handler", None) or self._service.handler if match is None else match.handler
         name = getattr(handler, "__qualname__", repr(handler))
         suspects = ", or a middleware around it," if getattr(self.app, "middlewares", ()) else ","
-        return TypeError(f"{name}, the handler of {request!r}{suspects} returned {response!r}, expected a response")
+        expected = f"expected a response{_advise(response)}"
+        return TypeError(f"{name}, the handler of {request!r}{suspects} returned {response!r}, {expected}")
 
     def _make_response(self, request: BaseRequest, exc: BaseException) -> StreamResponse | None:
         """Make an answer of an exception from a handler; None where the connection has to end instead."""
@@ -898,3 +900,15 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         """End at once; what hasn't been written is lost."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _advise(response: object) -> str:
+    if response is None:
+        return "; is a 'return' missing?"
+    if inspect.isawaitable(response):
+        return "; is an 'await' missing?"
+    if isinstance(response, str):
+        return ", as web.Response(text=...)"
+    if isinstance(response, (dict, list)):
+        return ", as web.json_response(...)"
+    return ""

@@ -663,7 +663,15 @@ def _bind(sock: socket.socket, address: Any) -> None:
         sock.bind(address)
     except OSError as error:
         sock.close()
-        raise ListenError(error.errno, f"can't listen on {address!r}: {error.strerror}") from error
+        raise ListenError(error.errno, f"can't listen on {_name(address)}: {error.strerror}") from error
+
+
+def _name(address: Any) -> str:
+    """Name a TCP address as people write it, or the path of a Unix socket."""
+    if not isinstance(address, tuple):
+        return repr(address)
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _remove_stale_socket(path: str) -> None:

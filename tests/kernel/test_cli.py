@@ -485,7 +485,7 @@ def test_a_busy_port_is_said_in_one_line_after_the_clean_up(shell: Shell) -> Non
         done = shell.run("run", "shopping:app", "--port", str(port))
     assert (done.returncode, done.stdout) == (1, "made\ncleaned up\n")
     assert done.stderr == (
-        f"corelet: can't listen on ('127.0.0.1', {port}): Address already in use: "
+        f"corelet: can't listen on 127.0.0.1:{port}: Address already in use: "
         "choose another place by --host, --port or --unix\n"
     )
 

@@ -839,6 +839,26 @@ async def test_handler_that_returns_no_response_is_named_in_the_log(
     assert f"returned {value!r}, expected a response" in _said(expect_error_log)
 
 
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (None, "; is a 'return' missing?"),
+        (asyncio.Future, "; is an 'await' missing?"),
+        (lambda: "text", ", as web.Response(text=...)"),
+        (dict, ", as web.json_response(...)"),
+        (lambda: 5, "expected a response"),
+    ],
+)
+async def test_handler_that_returns_no_response_is_told_what_to_write(
+    ask: Ask, expect_error_log: Errors, value: Callable[[], object] | None, advice: str
+) -> None:
+    async def forgetful(request: web.BaseRequest) -> Any:
+        return value and value()
+
+    await ask(forgetful)
+    assert _said(expect_error_log).endswith(advice)
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_body_length_is_what_was_sent(serve: Serve, connect: Connect, method: str) -> None:
     lengths: list[tuple[int, int]] = []

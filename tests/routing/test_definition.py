@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from corelet import web
-from corelet_routing import UrlDispatcher
+from corelet_routing import RouteTableDef, UrlDispatcher, get
 from tests.routing.stand_in import answer
 
 
@@ -89,3 +89,13 @@ def test_static_files_are_a_port_of_another_plugin():
     # Where that plugin is not installed its version is not said.
     words = r"MissingPluginError: web\.StaticDef comes with .*static.*, which is blocked: CORELET_BLOCK=static"
     assert re.search(words, done.stderr)
+
+
+def test_decorator_without_parentheses_is_refused():
+    with pytest.raises(TypeError, match=r"the path of a GET route is a str, as in @routes\.get\('/'\), not <function"):
+        RouteTableDef().get(answer)
+
+
+def test_definition_alone_is_no_list_of_definitions():
+    with pytest.raises(TypeError, match=r"add_routes takes a list of route definitions, as \[<RouteDef GET / "):
+        UrlDispatcher().add_routes(get("/", answer))

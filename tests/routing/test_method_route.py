@@ -24,6 +24,8 @@ class Handlers:
 
     def plain_method(self, request: Any) -> Any: ...
 
+    async def without_self() -> Any: ...
+
     @classmethod
     async def class_method(cls, request: Any) -> Any: ...
 
@@ -87,6 +89,20 @@ def test_plain_function_is_refused_by_its_name(handler, name):
     with pytest.raises(TypeError, match="is a plain function: write 'async def'") as refused:
         make_route(handler)
     assert name in str(refused.value)
+
+
+async def without_arguments():
+    raise AssertionError
+
+
+async def with_a_value_of_the_path(request, name):
+    raise AssertionError
+
+
+@pytest.mark.parametrize("handler", [without_arguments, with_a_value_of_the_path, Handlers().without_self])
+def test_function_that_can_not_be_called_with_a_request_is_refused(handler):
+    with pytest.raises(TypeError, match=rf"{handler.__qualname__} can't be called with the request alone: "):
+        make_route(handler)
 
 
 @pytest.mark.parametrize("handler", [None, 5, "answer"])

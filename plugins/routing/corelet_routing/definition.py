@@ -138,7 +138,13 @@ class RouteTableDef(Sequence[AbstractRouteDef]):
         return f"<RouteTableDef count={len(self._items)}>"
 
     def route(self, method: str, path: str, **kwargs: Any) -> Callable[[_HandlerT], _HandlerT]:
-        """Decorate the handler of a route; with the arguments of ``router.add_route``."""
+        """Decorate the handler of a route; with the arguments of ``router.add_route``.
+
+        Raises:
+            TypeError: the path is no str, as where a decorator stands without its parentheses.
+        """
+        if not isinstance(path, str):
+            raise TypeError(f"the path of a {method} route is a str, as in @routes.get('/'), not {path!r}")
 
         def define(handler: _HandlerT) -> _HandlerT:
             self._items.append(RouteDef(method, path, handler, kwargs))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from corelet import web
 from corelet.abc import AbstractMatchInfo, AbstractRouter, AbstractView
 
+from .definition import AbstractRouteDef
 from .match_info import MethodNotAllowedInfo, NotFoundInfo, UrlMappingMatchInfo
 from .method_route import METH_ANY, AbstractRoute, ExpectHandler, RouteHandler
 from .pattern import decode_path
@@ -35,8 +36,6 @@ from .tree import Candidate, Tree
 
 if TYPE_CHECKING:
     import os
-
-    from .definition import AbstractRouteDef
 
 _NO_VALUES: Final[Mapping[str, str]] = MappingProxyType({})
 _NO_METHODS: Final[frozenset[str]] = frozenset()
@@ -424,6 +423,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         Raises:
             RuntimeError, TypeError, ValueError: as :meth:`add_route`.
         """
+        if isinstance(routes, AbstractRouteDef):
+            raise TypeError(f"add_routes takes a list of route definitions, as [{routes!r}], or a RouteTableDef")
         return [route for definition in routes for route in definition.register(self)]
 
     def add_static(

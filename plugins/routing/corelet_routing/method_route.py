@@ -40,7 +40,7 @@ class AbstractRoute(ABC):
         resource: what holds the route.
 
     Raises:
-        TypeError: the handler, or the expect handler, can't be awaited.
+        TypeError: the handler, or the expect handler, can't be awaited, or not be called with a request alone.
         ValueError: the method is no token.
     """
 
@@ -168,18 +168,31 @@ async def _raise_http_exception(request: Any) -> Any:
     raise request.match_info.http_exception
 
 
-def _check_awaitable(handler: object, role: str) -> None:
+def _check_awaitable(handler: Any, role: str) -> None:
     """Refuse what can't be awaited now rather than at the first request."""
     if not callable(handler):
         raise TypeError(f"{role} {handler!r} is not callable: it must be a coroutine function")
     if isinstance(handler, type):
         if not hasattr(handler, "__await__"):
-            raise TypeError(f"{role} {_describe(handler)} is a class that can't be awaited: derive it from web.View")
+            raise TypeError(f"{role} {describe(handler)} is a class that can't be awaited: derive it from web.View")
     elif _is_plain_function(handler):
         raise TypeError(
-            f"{role} {_describe(handler)} is a plain function: write 'async def'; "
+            f"{role} {describe(handler)} is a plain function: write 'async def'; "
             "a function that returns an awaitable says so by functools.wraps or inspect.markcoroutinefunction"
         )
+    elif inspect.isfunction(handler) or inspect.ismethod(handler):
+        _check_arguments(handler, role)
+
+
+def _check_arguments(function: Callable[..., Any], role: str) -> None:
+    # What is called is the outermost function, whatever it wraps.
+    try:
+        inspect.signature(function, follow_wrapped=False).bind("the request")
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{role} {describe(function)} can't be called with the request alone: {error}; "
+            "values of the path are in request.match_info"
+        ) from None
 
 
 def _is_plain_function(handler: object) -> bool:
@@ -191,7 +204,8 @@ def _is_plain_function(handler: object) -> bool:
     )
 
 
-def _describe(thing: Any) -> str:
+def describe(thing: Any) -> str:
+    """Name a function or a class as its importer would."""
     return f"{thing.__module__}.{thing.__qualname__}" if hasattr(thing, "__qualname__") else repr(thing)
 
 

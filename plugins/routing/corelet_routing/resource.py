@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .match_info import UrlMappingMatchInfo
-from .method_route import METH_ANY, AbstractRoute, ExpectHandler, ResourceRoute, RouteHandler
+from .method_route import METH_ANY, AbstractRoute, ExpectHandler, ResourceRoute, RouteHandler, describe
 from .pattern import Pattern, decode_path, requote
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from corelet.abc import AbstractMatchInfo
 
+_GET_BRINGS_HEAD: Final = " (a GET route brings HEAD unless it has allow_head=False)"
 #: A route, and the applications on the way to it, outermost first.
 Certain = tuple[AbstractRoute, tuple[Any, ...]]
 
@@ -165,7 +166,10 @@ class Resource(AbstractResource):
             raise RuntimeError(f"{route!r} comes too late: routes are added before the application starts")
         taken = self._routes.get(route.method) or self._routes.get(METH_ANY)
         if taken is not None:
-            raise RuntimeError(f"{route!r} would never be called: {taken!r} has the method {route.method} already")
+            raise RuntimeError(
+                f"{describe(route.handler)} would never be called: {describe(taken.handler)} "
+                f"answers {route.method} {self.canonical or '/'} already{_GET_BRINGS_HEAD * (route.method == 'HEAD')}"
+            )
         self._routes[route.method] = route
 
     async def resolve(self, request: Any) -> tuple[UrlMappingMatchInfo | None, set[str]]:
