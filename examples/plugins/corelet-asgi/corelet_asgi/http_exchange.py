@@ -61,7 +61,7 @@ class HttpExchange:
             self._gone = asyncio.create_task(self._request.wait_for_disconnection())
         if not self._gone.done():
             await asyncio.wait({self._gone, self.completed}, return_when=asyncio.FIRST_COMPLETED)
-        if not self.completed.done():
+        if not (self.completed.done() or self._gone.cancelled()):
             self.failure = ConnectionResetError("the peer has gone")
 
     def close(self) -> None:

@@ -253,6 +253,21 @@ async def test_an_application_may_give_up_when_its_peer_has_gone(
     assert caplog.text == ""
 
 
+async def test_who_returns_while_it_listens_has_not_been_told_of_anything(
+    client_for: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    listening = []
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        listening.append(asyncio.create_task(receive()))
+        await asyncio.sleep(0)
+
+    assert (await ask(await client_for(make_app(asgi)))).startswith(b"HTTP/1.1 500 ")
+    assert "has returned before the end of its answer" in caplog.text
+    assert await listening[0] == {"type": "http.disconnect"}
+
+
 async def test_a_refused_handshake_is_over_for_the_application(client_for: Any) -> None:
     received = []
 
