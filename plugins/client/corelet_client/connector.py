@@ -287,8 +287,9 @@ class BaseConnector:
         return options
 
     def release(self, connection: Connection) -> None:
-        """Give a connection back that was not used."""
-        self._bind().free(connection)
+        """Give a connection back that was not used; one that was closed meanwhile has no place any more."""
+        if not connection.is_lost:
+            self._bind().free(connection)
 
     def close(self, *, abort_ssl: bool = False) -> Awaitable[None]:
         """Close every connection; what still uses one gets an error.

@@ -55,6 +55,8 @@ StatusCheck: TypeAlias = "bool | Callable[[ClientResponse], Awaitable[None]]"
 
 _NOT_GIVEN: Final[Any] = object()
 _LIMITS: Final = Limits()
+# Typed for MultiDict[object] alone.
+_find_version: Final[Callable[[Any], int]] = getversion
 
 
 @functools.cache
@@ -151,7 +153,7 @@ class ClientSession:
             self._cookie_jar.update_cookies(cookies, URL())
         self._headers: CIMultiDict[str] = CIMultiDict(headers or ())
         # Of those that requests are made of.
-        self._headers_version = getversion(self._headers)
+        self._headers_version: int
         self._skip_auto_headers = frozenset(map(str.lower, skip_auto_headers or ()))
         #: Where its requests go, and what those have in common.
         self.destinations: Destinations
@@ -227,7 +229,7 @@ class ClientSession:
     def _make_destinations(self) -> Destinations:
         assert self._connector is not None
         made = Destinations(self._make_headers(), self._connector.allowed_protocol_schema_set)
-        self._headers_version = getversion(self._headers)
+        self._headers_version = _find_version(self._headers)
         return made
 
     def _take_headers(self) -> None:
@@ -378,7 +380,7 @@ class ClientSession:
         loop = asyncio.get_running_loop()
         if loop is not self._loop or self._is_closed:
             self._begin()
-        elif getversion(self._headers) != self._headers_version:
+        elif _find_version(self._headers) != self._headers_version:
             self._take_headers()
         if not isinstance(method, str):
             raise TypeError(f"method is a str, such as 'GET', not {method!r}")
