@@ -344,7 +344,10 @@ class WebSocketConnection(Channel, asyncio.Protocol):
             self._start_close_timer(lambda: self._fail(error))
 
     def end_by_failure(self, error: BaseException) -> None:
-        """End because the handler has raised this, or was cancelled because the server stops; or has ended already."""
+        """End because the handler has raised this, or was cancelled because the server stops.
+
+        Where the transport is closed already, the end stays as it was.
+        """
         if self.transport is None or self.transport.is_closing():
             return
         is_stopping = isinstance(error, asyncio.CancelledError)
