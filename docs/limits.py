@@ -22,9 +22,10 @@ _INTRODUCTION: Final = """\
 <!-- made of the code by `make pages`: change that -->
 
 All limits of the sizes, counts and waits that a peer can cause, with their defaults. The last column says where one is
-set; those without a word there are fixed. What `run_app` takes, `AppRunner` takes as well. Heads of answers that a
-client reads have the kernel's limits, set by `corelet.ClientSession(max_line_size=..., max_field_size=...,
-max_headers=...)`. [Security](security.md) says what the limits are for, and what has none.
+set; those without a word there are fixed. `run_app` and `AppRunner` take what `web.Server` takes; `AppRunner` takes
+`shutdown_timeout` as well, and each site `backlog`. Heads of answers that a client reads have the kernel's limits, set
+by `corelet.ClientSession(max_line_size=..., max_field_size=..., max_headers=...)`. [Security](security.md) says
+what the limits are for, and what has none.
 """
 
 #: Objects whose fields are limits, with how an application sets them.
