@@ -292,7 +292,7 @@ class BaseConnector:
             self._bind().free(connection)
 
     def close(self, *, abort_ssl: bool = False) -> Awaitable[None]:
-        """Close every connection; what still uses one gets an error.
+        """Close every connection, those being opened too; who uses, opens or awaits one gets a ClientConnectionError.
 
         Args:
             abort_ssl: without TLS's farewell.
