@@ -227,11 +227,12 @@ async def test_close_ends_where_memcacheds_client_misses_its_cancellation(monkey
             raise ConnectionRefusedError from None
 
     monkeypatch.setattr("emcache.connection_pool.create_protocol", connect)
-    storage = MemcachedStorage("memcached://127.0.0.1:1")
+    monkeypatch.setattr("corelet_sessions.memcached_storage.CLOSE_SECONDS", 0.05)
+    storage = MemcachedStorage(["127.0.0.1:1", "127.0.0.1:2"])
     with pytest.raises(SessionStorageError):
         await storage.load("t" * 43)
-    await storage.close()
-    assert len(missed) == 1
+    await asyncio.wait_for(storage.close(), 5)
+    assert len(missed) == 2
 
 
 @pytest.mark.parametrize("scheme", ["redis", "memcached"])
