@@ -53,7 +53,7 @@ run: $(BASE) $(WIRE) $(if $(REDIS_URL),$(EXAMPLES))
 # Tests wait more than they compute: both runs go at once, and the second one's output stands below the first one's.
 test: setup forget-coverage
 	@$(MAKE) --no-print-directory test-pure >$(VENV)/test-pure.log 2>&1 & \
-	$(MAKE) --no-print-directory test-fast ARGS='$(ARGS) $(WIRES)'; fast=$$?; \
+	$(MAKE) --no-print-directory test-fast ARGS='$(ARGS) $(PLAIN_ONCE)'; fast=$$?; \
 	wait $$!; pure=$$?; cat $(VENV)/test-pure.log; exit $$((fast || pure))
 	@$(MAKE) --no-print-directory coverage
 
@@ -68,17 +68,18 @@ test-fast: $(DEV) $(WIRE)
 	@$(BIN)/python -c 'from corelet import wire; print("the wire:", wire.IMPLEMENTATION)'
 	CORELET_TEST_LOOP=uvloop $(BIN)/python -m pytest $(ARGS)
 
-# Once is enough: tests of distributions take their own kernel, and whether people see the right page, a session keeps its
-# data, or a stranger's plugin works, does not depend on the wire. Tests of the wire itself take both wires in every run.
-ONCE := $(addprefix --ignore=tests/,benchmarks distributions examples packaging plugins sessions testing)
-WIRES := --ignore-glob='*/test_wire_*'
+# Once is enough. On the accelerated wire: tests of distributions take their own kernel, and whether people see the right
+# page, a session keeps its data, or a stranger's plugin works, does not depend on the wire. On the plain one: tests of
+# the wire itself take both wires in every run, and the command line only starts what others test.
+FAST_ONCE := $(addprefix --ignore=tests/,benchmarks distributions examples packaging plugins sessions testing)
+PLAIN_ONCE := --ignore-glob='*/test_wire_*' --ignore=tests/kernel/test_cli.py --ignore=tests/kernel/test_facade.py
 
 # Counting coverage costs two thirds more: only here, where every line of the kernel has its plain twin.
 test-pure: $(DEV) $(WIRE)
-	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(COVERAGE) run -m pytest $(ONCE) $(ARGS)
+	CORELET_NO_EXTENSIONS=1 CORELET_TEST_LOOP=asyncio $(COVERAGE) run -m pytest $(FAST_ONCE) $(ARGS)
 
 # Another interpreter changes how handlers run and what is compiled; what stands above the kernel has been tested.
-test-again: ARGS += $(ONCE) $(WIRES)
+test-again: ARGS += $(FAST_ONCE) $(PLAIN_ONCE)
 test-again: test-fast
 
 coverage: $(DEV)

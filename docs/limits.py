@@ -21,9 +21,11 @@ _INTRODUCTION: Final = """\
 
 <!-- made of the code by `make pages`: change that -->
 
-Every size, count and wait that a peer can cause has a limit. These are all of them, with their defaults. The last
-column says where one is set; those without a word there are fixed. What `run_app` takes, `AppRunner` takes as well.
-[Security](security.md) says what the limits are for.
+All limits of the sizes, counts and waits that a peer can cause, with their defaults. The last column says where one is
+set; those without a word there are fixed. `run_app` and `AppRunner` take what `web.Server` takes; `AppRunner` takes
+`shutdown_timeout` as well, and each site `backlog`. Heads of answers that a client reads have the kernel's limits, set
+by `corelet.ClientSession(max_line_size=..., max_field_size=..., max_headers=...)`. [Security](security.md) says
+what the limits are for, and what has none.
 """
 
 #: Objects whose fields are limits, with how an application sets them.
@@ -81,6 +83,8 @@ SET_BY: Final = {
     "corelet_client.connector.HAPPY_EYEBALLS_SECONDS": ("corelet.TCPConnector", "happy_eyeballs_delay"),
     "corelet_client.connector.KEEPALIVE_SECONDS": ("corelet.TCPConnector", "keepalive_timeout"),
     "corelet_client.connector.LIMIT": ("corelet.TCPConnector", "limit"),
+    "corelet_client.cookie_jar.MAX_COOKIES": ("corelet.CookieJar", "max_cookies"),
+    "corelet_client.cookie_jar.MAX_COOKIES_PER_DOMAIN": ("corelet.CookieJar", "max_cookies_per_domain"),
     "corelet_client.options.MAX_REDIRECTS": ("corelet.ClientSession.get", "max_redirects"),
     "corelet_client.settings.MAX_DECODED_BYTES": ("corelet.ClientSession", "max_decoded_size"),
     "corelet_client.settings.READ_BUFFER_BYTES": ("corelet.ClientSession", "read_bufsize"),
@@ -92,6 +96,12 @@ SET_BY: Final = {
     "corelet_websocket.limits.CLOSE_SECONDS": ("web.WebSocketResponse", "timeout"),
     "corelet_websocket.limits.MAX_MSG_SIZE": ("web.WebSocketResponse", "max_msg_size"),
     "corelet_websocket.limits.WRITER_LIMIT": ("web.WebSocketResponse", "writer_limit"),
+}
+#: Limit -> what else sets it.
+SET_OTHERWISE: Final = {
+    "corelet_client.websocket.CLOSE_SECONDS": "`corelet.ClientWSTimeout(ws_close=...)`",
+    "corelet_sessions.redis_storage.MAX_CONNECTIONS": "`?max_connections=` of the URL",
+    "corelet_sessions.redis_storage.TIMEOUT_SECONDS": "`?socket_timeout=` and the like of the URL",
 }
 
 
@@ -162,7 +172,7 @@ def _shorten(path: str) -> str:
 
 def _write_setter(path: str) -> str:
     if path not in SET_BY:
-        return ""
+        return SET_OTHERWISE.get(path, "")
     callee, argument = SET_BY[path]
     return f"`{callee}({argument}=...)`"
 

@@ -54,7 +54,7 @@ _COMMAND_LINE: Final = """\
 [`corelet_add_commands`](hooks.md#corelet-add-commands).
 
 An exit status of 0 says that all went well, 1 that an address can't be listened on or that the application raised an
-error, which is shown with its traceback, and 2 that something was asked in a wrong way, which one line says.
+error, which is shown with its traceback, and 2 that the command was used in a wrong way, which one line says.
 """
 
 #: Parts of a docstring, as a page shows them.

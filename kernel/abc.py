@@ -607,7 +607,8 @@ class AbstractConnection(ABC):
     ) -> None:
         """Give the connection to another protocol, with the bytes that were read beyond the request.
 
-        ``on_failure`` is called with what the handler raises later on, and the protocol closes the transport then.
+        ``on_failure`` is called with what the handler raises later on, and the protocol closes the transport then;
+        without it the transport is cut off.
         """
 
     @abstractmethod

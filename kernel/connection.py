@@ -239,7 +239,8 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
     ) -> None:
         """Give the connection to another protocol, with the bytes that were read beyond the request.
 
-        ``on_failure`` is called with what the handler raises later on, and the protocol closes the transport then.
+        ``on_failure`` is called with what the handler raises later on, and the protocol closes the transport then;
+        without it the transport is cut off.
 
         Raises:
             ConnectionResetError: the peer has gone.

@@ -184,6 +184,18 @@ async def test_closing_the_connector_turns_away_who_waits_and_who_is_busy(raw) -
             assert isinstance(outcome, corelet.ClientConnectionError)
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_a_connection_that_was_not_used_is_given_back(raw, client, is_lost: bool) -> None:
+    server = await raw(serve_ok)
+    await fetch(client, server.url)
+    connection = client.connector.take_idle(ConnectionKey(server.url.host, server.url.port, False, True))
+    if is_lost:
+        connection.close_idle()
+    client.connector.release(connection)
+    assert client.connector.pool.idle_count == (not is_lost)
+    assert_at_rest(client)
+
+
 async def test_a_place_is_free_again_where_nobody_listens(client) -> None:
     import socket
 

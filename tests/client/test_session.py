@@ -12,6 +12,7 @@ import pytest
 import corelet
 from corelet import hookimpl
 from tests.client.conftest import Peer, serve_ok
+from tests.client.test_request import fields_of
 
 
 async def fetch(session: corelet.ClientSession, url) -> bytes:
@@ -283,6 +284,30 @@ async def test_a_plugin_that_wants_nothing_costs_nothing(raw) -> None:
     async with corelet.ClientSession(plugins=[Silent()]) as session:
         await fetch(session, server.url)
         assert session.trace_configs == []
+
+
+async def test_what_is_done_to_the_fields_of_a_session_counts_from_the_next_request_on(raw) -> None:
+    server = await raw(serve_ok)
+    async with corelet.ClientSession(headers={"X-A": "1"}) as session:
+        session.headers["X-B"] = "2"
+        await fetch(session, server.url)
+        session.headers["Authorization"] = "token"
+        del session.headers["X-A"]
+        session.headers["Accept"] = "a/b"
+        await fetch(session, server.url)
+        async with session.get(server.url, headers={"X-B": "3"}):
+            pass
+        session.headers.add("Host", "a")
+        session.headers.add("Host", "b")
+        with pytest.raises(ValueError, match="one Host"):
+            await session.get(server.url)
+        session.headers.popall("Host")
+        await fetch(session, server.url)
+    first, second, third, last = map(fields_of, server.heads)
+    assert (first["X-A"], first["X-B"], first["Accept"], "Authorization" in first) == ("1", "2", "*/*", False)
+    assert ("X-A" in second, second["X-B"], second["Authorization"], second["Accept"]) == (False, "2", "token", "a/b")
+    assert (third["X-B"], third["Authorization"], third["Host"]) == ("3", "token", second["Host"])
+    assert last == second
 
 
 async def test_a_first_use_that_fails_leaves_the_session_as_it_was(raw) -> None:

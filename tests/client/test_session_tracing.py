@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from corelet import ClientError, ClientSession, TCPConnector, TooManyRedirects, TraceConfig
+from corelet import ClientConnectionError, ClientError, ClientSession, TCPConnector, TooManyRedirects, TraceConfig
+from corelet_client.connection_key import ConnectionKey
 from corelet_client.tracing import SIGNALS
 from tests.client.conftest import Peer, assert_at_rest, serve_ok
 from tests.client.test_request import fields_of
@@ -119,6 +120,63 @@ async def test_wait_for_a_place(raw):
         release.set()
         assert await asyncio.gather(*asking) == [200, 200]
     assert [name for name in names(heard) if "queued" in name] == ["connection_queued_start", "connection_queued_end"]
+
+
+async def test_a_place_that_becomes_free_while_a_listener_waits_is_taken(raw):
+    server = await raw(serve_ok)
+    connector = TCPConnector(limit=1)
+    key = ConnectionKey(server.url.host, server.url.port, False, True)
+    config = TraceConfig()
+
+    async def free(session, context, params):
+        connector.pool.free_place(key)
+
+    config.on_connection_queued_start.append(free)
+    async with ClientSession(trace_configs=[config], connector=connector) as session:
+        assert connector.pool.take_place(key)
+        async with asyncio.timeout(5), session.get(server.url) as response:
+            assert response.status == 200
+        assert_at_rest(session)
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        "on_connection_queued_start",
+        "on_connection_queued_end",
+        "on_connection_create_start",
+        "on_connection_create_end",
+        "on_connection_reuseconn",
+    ],
+)
+async def test_a_connector_that_is_closed_while_a_listener_waits_opens_and_keeps_nothing(raw, signal):
+    server = await raw(serve_ok)
+    url = server.url.with_host("localhost")
+    key = ConnectionKey("localhost", url.port, False, True)
+    connector = TCPConnector(limit=1)
+    config = TraceConfig()
+
+    async def close(session, context, params):
+        if signal == "on_connection_queued_start":
+            pool.free_place(key)
+        await connector.close()
+
+    getattr(config, signal).append(close)
+    async with ClientSession(trace_configs=[config], connector=connector) as session:
+        pool = connector.pool
+        if "reuse" in signal:
+            async with session.get(url):
+                pass
+        if "queued" in signal:
+            assert pool.take_place(key)
+        request = asyncio.ensure_future(session.request_once("GET", url))
+        if signal == "on_connection_queued_end":
+            await asyncio.sleep(0)
+            pool.free_place(key)
+        with pytest.raises(ClientConnectionError, match="closed"):
+            await asyncio.wait_for(request, 5)
+        assert (pool.places, pool.waiting_count, pool.connections) == (0, 0, [])
+    assert server.connections == ("create_end" in signal or "reuse" in signal)
 
 
 @pytest.mark.parametrize(

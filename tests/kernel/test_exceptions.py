@@ -290,5 +290,6 @@ RAISERS: list[Callable[[], HTTPException]] = [HTTPNotFound, lambda: HTTPNotFound
 
 
 @pytest.mark.parametrize("make_one", RAISERS)
-def test_an_exception_costs_little(make_one: Callable[[], HTTPException]) -> None:
-    assert min(timeit.repeat(make_one, number=1000, repeat=5)) / 1000 < 50e-6
+def test_an_exception_costs_no_more_than_a_few_responses(make_one: Callable[[], HTTPException]) -> None:
+    costs = [min(timeit.repeat(make, number=500, repeat=5)) for make in (make_one, lambda: Response(text="x"))]
+    assert costs[0] < 5 * costs[1]

@@ -75,6 +75,14 @@ def test_every_option_says_what_it_does() -> None:
         assert [name for name, text in find_options(parser).items() if not text] == []
 
 
+def test_the_index_links_to_every_page_and_has_each_once_in_its_tree() -> None:
+    text = (pages.FOLDER / "index.md").read_text(encoding="utf-8")
+    trees = re.findall(r"^```\{toctree\}\n(?::[^\n]*\n)*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    there = {path.stem for path in pages.FOLDER.glob("*.md")} - {"index"} | {"tutorial/index", "reference/index"}
+    assert sorted(" ".join(trees).split()) == sorted(there)
+    assert set(re.findall(r"\]\(([\w/-]+)\.(?:md|rst)\)", text)) == there
+
+
 # Ports
 
 PORTS: Final = [name for names in ports.SECTIONS.values() for name in names]
@@ -185,7 +193,7 @@ def test_every_limit_says_what_it_bounds(package: str) -> None:
 
 
 def test_what_is_no_limit_is_there() -> None:
-    for path in limits.NO_LIMITS | limits.SET_BY.keys():
+    for path in limits.NO_LIMITS | limits.SET_BY.keys() | limits.SET_OTHERWISE.keys():
         assert isinstance(load(":".join(path.rsplit(".", 1))), int | float)
 
 

@@ -33,6 +33,8 @@ KEY = "k" * 32
 
 
 class TestInMemoryStorage(SessionStorageConformance):
+    expiry_seconds = 1.1
+
     async def make_storage(self) -> AbstractStorage:
         return InMemoryStorage()
 
@@ -48,6 +50,8 @@ class TestEncryptedCookieStorage(SessionStorageConformance):
 
 
 class TestRedisStorage(SessionStorageConformance):
+    expiry_seconds = 1.1
+
     @pytest.fixture(autouse=True)
     def use(self, redis: Program) -> None:
         self.port = redis.port
@@ -85,7 +89,7 @@ def test_conformance_runs_by_unittest_and_finds_what_is_wrong() -> None:
         warnings.simplefilter("ignore")
         unittest.defaultTestLoader.loadTestsFromTestCase(TestForgetful).run(result)
     failed = {case.id().rpartition(".")[2] for case, _ in result.failures}
-    assert result.testsRun == 12
+    assert result.testsRun == 13
     assert failed >= {"test_what_is_not_as_expected_is_not_replaced", "test_what_is_gone_is_not_brought_back"}
     assert "test_what_was_saved_is_loaded" not in failed
 
@@ -223,11 +227,12 @@ async def test_close_ends_where_memcacheds_client_misses_its_cancellation(monkey
             raise ConnectionRefusedError from None
 
     monkeypatch.setattr("emcache.connection_pool.create_protocol", connect)
-    storage = MemcachedStorage("memcached://127.0.0.1:1")
+    monkeypatch.setattr("corelet_sessions.memcached_storage.CLOSE_SECONDS", 0.05)
+    storage = MemcachedStorage(["127.0.0.1:1", "127.0.0.1:2"])
     with pytest.raises(SessionStorageError):
         await storage.load("t" * 43)
-    await storage.close()
-    assert len(missed) == 1
+    await asyncio.wait_for(storage.close(), 5)
+    assert len(missed) == 2
 
 
 @pytest.mark.parametrize("scheme", ["redis", "memcached"])

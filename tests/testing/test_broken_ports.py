@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import warnings
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -170,6 +171,17 @@ class RawPaths(Router):
 
         def routes(self) -> Any:
             return ()
+
+
+@fails("only_the_whole_path_matches")
+class LoosePaths(Router):
+    class Kind(web.UrlDispatcher):
+        def find(self, request: Any) -> AbstractMatchInfo | None:
+            match = super().find(request)
+            assert match is not None
+            if match.http_exception is None or not request.match_path.startswith("/users"):
+                return match
+            return super().find(SimpleNamespace(method=request.method, match_path="/users"))
 
 
 @fails("a_frozen_router_takes_no_more_routes", "a_prefix_moves_all_routes")
@@ -396,6 +408,29 @@ class Everlasting(SessionStorageConformance):
                 kept = token or f"session {self.count}"
                 await self.delete(kept)
                 return await super().save(kept, record, 10**6)
+
+        return Storage()
+
+
+@fails("a_token_that_is_almost_right_finds_nothing")
+class Unsigned(SessionStorageConformance):
+    async def make_storage(self) -> web.AbstractStorage:
+        with warnings.catch_warnings(action="ignore"):
+            return web.SimpleCookieStorage()
+
+
+@fails("a_token_that_is_almost_right_finds_nothing")
+class CaseBlind(SessionStorageConformance):
+    """As a database is whose collation is."""
+
+    async def make_storage(self) -> web.AbstractStorage:
+        class Storage(web.InMemoryStorage):
+            @staticmethod
+            def make_token() -> str:
+                return web.InMemoryStorage.make_token().lower()
+
+            async def load(self, token: str) -> bytes | None:
+                return await super().load(token.lower())
 
         return Storage()
 

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from corelet import cli
-from corelet_testing.plugin_template import make_files
+from corelet_testing.new_plugin import find_name_problem, write_plugin
 from tests.distributions.conftest import BUILD, run
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -117,13 +117,17 @@ def test_it_is_found_and_serves_beside_all_that_is_installed(written: Written) -
     assert written.run("-c", SERVE) == "7 hello\nrate-limit (corelet-rate-limit 0.1.0)\n"
 
 
-def test_every_place_is_filled_whatever_the_name() -> None:
-    for name in ("x", "a1-b2-c3"):
-        files = make_files(name, floor="0.1", year=2000)
-        assert all("{{" not in text.replace("${{ matrix.python }}", "") for text in files.values())
-        for path, text in files.items():
-            if path.endswith(".py"):
-                compile(text, path, "exec")
+@pytest.mark.parametrize("name", ["x", "a1-b2-c3", "-".join(["eleven-long"] * 3)[:32]])
+def test_every_place_is_filled_whatever_the_name(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "plugin"
+    assert find_name_problem(name) == ""
+    write_plugin(folder, name)
+    for path in folder.rglob("*.*"):
+        if path.is_file():
+            assert "{{" not in path.read_text().replace("${{ matrix.python }}", ""), path
+    # The longest name too leaves every line where the formatter would put it.
+    for check in (("check",), ("format", "--check")):
+        run(sys.executable, "-m", "ruff", *check, "--no-cache", folder)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,7 @@ def test_every_place_is_filled_whatever_the_name() -> None:
         ("", "is no plugin's name"),
         ("é", "is no plugin's name"),
         ("a--b", "how about a-b?"),
-        ("x" * 61, "the name has 61 characters, at most 60"),
+        ("x" * 33, "the name has 33 characters, at most 32"),
         ("routing", "a plugin 'routing' from corelet-routing is installed"),
     ],
 )

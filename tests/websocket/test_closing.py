@@ -578,6 +578,26 @@ async def test_a_handler_that_raises_ends_its_websocket_by_1011(
     assert "on purpose" in str(expect_error_log[0].exc_info)
 
 
+async def test_a_handler_that_raises_once_its_websocket_is_closed_changes_nothing_of_that(
+    serve: Serve, opened: Open, expect_error_log: list[logging.LogRecord]
+) -> None:
+    closed: list[web.WebSocketResponse] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse()
+        closed.append(ws)
+        await ws.prepare(request)
+        await ws.receive()
+        raise ZeroDivisionError("on purpose")
+
+    served = await serve(web.Application(handler=handle))
+    ws = await opened(served)
+    assert await ws.close(code=3000)
+    await asyncio.wait_for(served.stop(), 5)
+    assert (ws.close_code, closed[0].close_code, closed[0].exception()) == (3000, 3000, None)
+    assert "on purpose" in str(expect_error_log[0].exc_info)
+
+
 async def test_a_peer_that_stays_after_a_handler_has_failed_is_cut_off(
     serve: Serve, connect: Connect, expect_error_log: list[logging.LogRecord]
 ) -> None:

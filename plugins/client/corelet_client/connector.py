@@ -69,6 +69,7 @@ HAPPY_EYEBALLS_SECONDS: Final = 0.25
 
 _NOT_GIVEN: Final[Any] = object()
 _LIMITS: Final = Limits()
+_CLOSED_MEANWHILE: Final = "the connector was closed while a connection was opened"
 
 
 class BaseConnector:
@@ -220,6 +221,7 @@ class BaseConnector:
         tracer = request.tracer
         if tracer is not None:
             await tracer.send("on_connection_create_start", TraceConnectionCreateStartParams())
+        self._check_open()
         seconds = request.settings.timeout.sock_connect
         sock_connect_end = asyncio.get_running_loop().time() + seconds if seconds else None
         if request.connection_key.is_ssl:
@@ -231,12 +233,11 @@ class BaseConnector:
                 connection = await self.open_connection(request)
         finally:
             self._opening.discard(bound)
-        if self._is_closed:
-            connection.close_idle(abort=True)
-            raise ClientConnectionError("the connector was closed while a connection was opened")
         try:
+            self._check_open()
             if tracer is not None:
                 await tracer.send("on_connection_create_end", TraceConnectionCreateEndParams())
+                self._check_open()
         except BaseException:
             connection.close_idle(abort=True)
             raise
@@ -244,6 +245,11 @@ class BaseConnector:
             raise ServerDisconnectedError(f"{connection!r} was closed as soon as it was open")
         pool.add(connection)
         return connection
+
+    def _check_open(self) -> None:
+        """Open nothing, and keep nothing, where the connector was closed while something was waited for."""
+        if self._is_closed:
+            raise ClientConnectionError(_CLOSED_MEANWHILE)
 
     async def open_connection(self, request: ClientRequest) -> Connection:
         """Open a connection, with TLS where the request wants it; what a connector of one's own overrides.
@@ -281,11 +287,12 @@ class BaseConnector:
         return options
 
     def release(self, connection: Connection) -> None:
-        """Give a connection back that was not used."""
-        self._bind().free(connection)
+        """Give a connection back that was not used; one that was closed meanwhile has no place any more."""
+        if not connection.is_lost:
+            self._bind().free(connection)
 
     def close(self, *, abort_ssl: bool = False) -> Awaitable[None]:
-        """Close every connection; what still uses one gets an error.
+        """Close every connection, those being opened too; who uses, opens or awaits one gets a ClientConnectionError.
 
         Args:
             abort_ssl: without TLS's farewell.
@@ -377,7 +384,7 @@ class _Bound:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as timeout:
             if self._is_ended:
-                raise ClientConnectionError("the connector was closed while a connection was opened") from None
+                raise ClientConnectionError(_CLOSED_MEANWHILE) from None
             raise make_connect_error(self._request, self._name) from timeout
 
 

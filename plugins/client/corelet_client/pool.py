@@ -129,6 +129,7 @@ class Pool:
         waiter = _Waiter(lane, self._ticket, self._loop.create_future())
         lane.waiting[waiter] = None
         self._put_forward(lane)
+        self._give_place()  # one may have become free since it was asked for
         try:
             await waiter.future
         except BaseException:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, getversion
 from yarl import URL
 
 from corelet import BytesPayload, HttpVersion, HttpVersion11, JsonPayload, Limits, hdrs
@@ -55,6 +55,8 @@ StatusCheck: TypeAlias = "bool | Callable[[ClientResponse], Awaitable[None]]"
 
 _NOT_GIVEN: Final[Any] = object()
 _LIMITS: Final = Limits()
+# Typed for MultiDict[object] alone.
+_find_version: Final[Callable[[Any], int]] = getversion
 
 
 @functools.cache
@@ -150,6 +152,8 @@ class ClientSession:
         if cookies:
             self._cookie_jar.update_cookies(cookies, URL())
         self._headers: CIMultiDict[str] = CIMultiDict(headers or ())
+        # Of those that requests are made of.
+        self._headers_version: int
         self._skip_auto_headers = frozenset(map(str.lower, skip_auto_headers or ()))
         #: Where its requests go, and what those have in common.
         self.destinations: Destinations
@@ -213,8 +217,7 @@ class ClientSession:
         manager.call_all("corelet_register_codings", codings=self._codings)
         self._wrappers = tuple(manager.call_all("corelet_client_wrap_send", session=self))
         added = manager.call_all("corelet_client_trace", session=self)
-        assert self._connector is not None
-        self.destinations = Destinations(self._make_headers(), self._connector.allowed_protocol_schema_set)
+        self.destinations = self._make_destinations()
         self._trace_configs += added
         for config in self._trace_configs:
             config.freeze()
@@ -222,6 +225,17 @@ class ClientSession:
             self._settings = dataclasses.replace(self._settings, codings=self._codings)
         self._options = self._make_options()
         self._loop = loop
+
+    def _make_destinations(self) -> Destinations:
+        assert self._connector is not None
+        made = Destinations(self._make_headers(), self._connector.allowed_protocol_schema_set)
+        self._headers_version = _find_version(self._headers)
+        return made
+
+    def _take_headers(self) -> None:
+        """Send from now on what the session's fields have become."""
+        self.destinations = self._make_destinations()
+        self._options = dataclasses.replace(self._options, headers=self.destinations.fields)
 
     def _make_options(self) -> Options:
         return Options(
@@ -366,6 +380,8 @@ class ClientSession:
         loop = asyncio.get_running_loop()
         if loop is not self._loop or self._is_closed:
             self._begin()
+        elif _find_version(self._headers) != self._headers_version:
+            self._take_headers()
         if not isinstance(method, str):
             raise TypeError(f"method is a str, such as 'GET', not {method!r}")
         options = self._change_options(**given) if given else self._options
@@ -589,7 +605,7 @@ class ClientSession:
 
     @property
     def headers(self) -> CIMultiDict[str]:
-        """The fields that were given for every request; change them before the first use."""
+        """The fields of every request; what is changed counts for requests that are made from then on."""
         return self._headers
 
     @property

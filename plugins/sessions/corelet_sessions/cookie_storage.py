@@ -86,7 +86,7 @@ class SignedCookieStorage(CookieStorage):
 
     @staticmethod
     def make_key() -> str:
-        """Make a key by chance; keep it in a place for secrets."""
+        """Make a random key; keep it in a place for secrets."""
         return _encode(os.urandom(_MIN_KEY_BYTES))
 
     def seal(self, record: bytes) -> str:
@@ -115,7 +115,7 @@ class EncryptedCookieStorage(CookieStorage):
         ValueError: no key, or one of another size.
         ModuleNotFoundError: cryptography is not installed.
 
-    Source: AES-256-GCM by NIST SP 800-38D, with a nonce by chance.
+    Source: AES-256-GCM by NIST SP 800-38D, with a random nonce.
     """
 
     def __init__(self, keys: Key | Iterable[Key]) -> None:
@@ -131,7 +131,7 @@ class EncryptedCookieStorage(CookieStorage):
 
     @staticmethod
     def make_key() -> str:
-        """Make a key by chance; keep it in a place for secrets."""
+        """Make a random key; keep it in a place for secrets."""
         return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
     def seal(self, record: bytes) -> str:

@@ -20,7 +20,7 @@ from .storage import (
 
 #: Bytes of a record: what memcached takes unless it was started with another ``-I``, less some for the key.
 MAX_RECORD_BYTES: Final = 1_048_576 - 512
-#: Seconds that closing may take before it is insisted on.
+#: Seconds that closing may take, for each server, before it is insisted on.
 CLOSE_SECONDS: Final = 0.5
 #: From here memcached takes a number of seconds for a date.
 _MONTH_SECONDS: Final = 30 * 86_400
@@ -113,9 +113,11 @@ class MemcachedStorage(AbstractStorage):
             await asyncio.wait(self._running)
         if self._owns_client and self._client is not None:
             client, self._client = self._client, None
-            # Its task that opens connections can miss that it is cancelled; it is cancelled again then.
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await client.close()
+            closing = asyncio.ensure_future(client.close())
+            # The task that opens connections to a server can miss that it is cancelled; it is cancelled again then.
+            while not (await asyncio.wait([closing], timeout=CLOSE_SECONDS))[0]:
+                closing.cancel()
+            await closing
 
     def _make_key(self, token: str) -> bytes:
         return (self._prefix + hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()).encode()

@@ -131,7 +131,7 @@ class Session(MutableMapping[str, Any]):
         self._is_rotating = True
 
     def set_new_identity(self, identity: str) -> None:
-        """Choose the token of a new session, say to find it from elsewhere; by chance is better.
+        """Choose the token of a new session, say to find it from elsewhere; a random one is better.
 
         Args:
             identity: 32 to 128 letters, digits, ``-`` and ``_``, which nobody can guess.

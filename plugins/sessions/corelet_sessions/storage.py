@@ -38,7 +38,7 @@ class SessionTooLargeError(CoreletError):
 class AbstractStorage(ABC):
     """Keep records of sessions: bytes under a token, which the peer holds in its cookie.
 
-    A storage on a server makes tokens by chance and keeps records under them. A storage in the cookie itself makes the
+    A storage on a server makes random tokens and keeps records under them. A storage in the cookie itself makes the
     token of the record, and keeps nothing. The middleware does all else: cookies, expiry, rotation, merging.
 
     Any storage of yours has ``test_utils.SessionStorageConformance``, of corelet-testing, to run against.

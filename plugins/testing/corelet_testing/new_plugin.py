@@ -23,8 +23,8 @@ becomes the distribution corelet-rate-limit, the package corelet_rate_limit and 
 rate-limit.
 """
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-#: Characters of a name: a path of its package is not longer than systems take.
-_MAX_NAME: Final = 60
+#: Characters of a name: the lines that it stands in fit into the 100 columns of the files.
+_MAX_NAME: Final = 32
 #: The exit status for what can't be done as it was asked; argparse's own.
 _MISTAKE: Final = 2
 

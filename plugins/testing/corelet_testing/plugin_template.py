@@ -128,7 +128,7 @@ SOFTWARE.
 """
 
 _INIT: Final = '''\
-"""Adds an {{header}} header to the responses of applications that ask for it."""
+"""Adds an {{header}} header to the responses of applications that ask."""
 
 from .setting import {{constant}}, setup_{{identifier}}
 
@@ -159,7 +159,7 @@ def setup_{{identifier}}(app: web.Application, value: str = "yes") -> None:
         ValueError: the value can't stand in a header.
     """
     if not (value and value.isascii() and value.isprintable()):
-        raise ValueError(f"{{header}} is {value!r}, expected printable ASCII")
+        raise ValueError(f"{{header}} is {value!r}, expected plain ASCII")
     app[{{constant}}] = value
 '''
 
@@ -181,8 +181,8 @@ def corelet_prepare_response(
 ) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]] | None:
     """Add the header before the head of a response is sent.
 
-    Asked once, when the application starts: one that has not called setup_{{identifier}}() gets
-    None, and its requests cost nothing.
+    Asked once, when the application starts: one that has not been set up gets None, and its
+    requests cost nothing.
     """
     value = app.get({{constant}})
     if value is None:
@@ -232,7 +232,10 @@ def test_it_implements_its_hooks() -> None:
 
 
 def test_it_exports_its_names() -> None:
-    assert_exports("{{distribution}}", {"web.setup_{{identifier}}": setup_{{identifier}}})
+    assert_exports(
+        "{{distribution}}",
+        {"web.setup_{{identifier}}": setup_{{identifier}}},
+    )
 
 
 @pytest.mark.parametrize("path", ["/", "/fail"])
@@ -260,7 +263,8 @@ def test_the_report_says_what_it_does() -> None:
     app, manager = make_app(), make_plugin_manager("{{name}}")
     assert manager.call_all("corelet_report", app=app) == [["switched off"]]
     setup_{{identifier}}(app, "tested")
-    assert manager.call_all("corelet_report", app=app) == [["{{header}}: tested"]]
+    [[line]] = manager.call_all("corelet_report", app=app)
+    assert line == "{{header}}: tested"
 '''
 
 _WORKFLOW: Final = """\

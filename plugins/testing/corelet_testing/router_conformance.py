@@ -92,6 +92,15 @@ class RouterConformance(Conformance):
         match = await self.find_match(app, "GET", "/%75s%65rs")
         self.expect(match.http_exception is None, "/%75s%65rs is /users", match.http_exception)
 
+    async def test_only_the_whole_path_matches(self) -> None:
+        """What a path begins or ends with is another path."""
+        app = self.make_app(("GET", "/users", _say("users")), ("GET", "/users/list", _say("list")))
+        app.freeze()
+        for path in ("/", "/user", "/usersx", "/users/7", "/users/lists", "/users/list/7", "/x/users", "/x/users/list"):
+            match = await self.find_match(app, "GET", path)
+            status = getattr(match.http_exception, "status", None)
+            self.expect_equal(status, 404, f"{path} is neither /users nor /users/list, and is 404")
+
     async def test_a_match_is_whole(self) -> None:
         """The match has the handler as it was added, the application, and no error."""
         handler = _say("hello")

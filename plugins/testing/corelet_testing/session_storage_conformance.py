@@ -75,6 +75,18 @@ class SessionStorageConformance(Conformance):
                 await storage.delete(each)
             self.expect_equal(await storage.load(token), b"{}", "the true one still does")
 
+    async def test_a_token_that_is_almost_right_finds_nothing(self) -> None:
+        """Tokens are compared byte by byte, case and spaces too; one that holds its record is signed."""
+        async with self.open_storage() as storage:
+            token = await storage.save(None, b'{"name": "ann"}', 60)
+            altered = [f"{token} ", f" {token}", f"{token}\0", *({token.swapcase()} - {token})]
+            # Of base64 the last character may have bits that stand for nothing.
+            for place in range(len(token) - 1):
+                other = "A" if token[place] != "A" else "B"
+                altered.append(f"{token[:place]}{other}{token[place + 1 :]}")
+            for each in altered:
+                self.expect_equal(await storage.load(each), None, f"of the token {token} the altered {each!r} is none")
+
     async def test_what_was_replaced_is_loaded_in_its_new_form(self) -> None:
         """save() with what is there replaces it."""
         async with self.open_storage() as storage:

@@ -344,7 +344,12 @@ class WebSocketConnection(Channel, asyncio.Protocol):
             self._start_close_timer(lambda: self._fail(error))
 
     def end_by_failure(self, error: BaseException) -> None:
-        """End because the handler has raised this, or was cancelled because the server stops."""
+        """End because the handler has raised this, or was cancelled because the server stops.
+
+        Where the transport is closed already, the end stays as it was.
+        """
+        if self.transport is None or self.transport.is_closing():
+            return
         is_stopping = isinstance(error, asyncio.CancelledError)
         code = WSCloseCode.GOING_AWAY if is_stopping else WSCloseCode.INTERNAL_ERROR
         self._fail(WebSocketError(code, "the server is stopping" if is_stopping else "the handler has failed"))

@@ -19,7 +19,7 @@ def corelet_websocket_extensions(registry: WebSocketExtensionRegistry) -> None:
     Order: as all hooks; a client's order of preference decides among what it offers.
 
     Args:
-        registry: call ``registry.add(factory)`` with an ``WebSocketExtensionFactory``.
+        registry: call ``registry.add(factory)`` with a ``WebSocketExtensionFactory``.
 
     Returns: None.
 

@@ -24,26 +24,27 @@ class HttpExchange:
     Attributes:
         response: the answer, once it has begun.
         completed: done when the answer has been sent.
+        failure: why no answer may follow, of which the application was told by ``http.disconnect``: the peer has gone,
+            or its body is malformed; None for nothing.
     """
 
     def __init__(self, request: Any) -> None:
         self._request = request
         self._has_whole_body = False
-        self._is_broken = False
         # One task for all calls of receive(): an application may call it just to look, and cancel it at its first wait.
         self._gone: asyncio.Task[None] | None = None
         self.response: web.StreamResponse | None = None
         self.completed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.failure: Exception | None = None
 
     async def receive(self) -> Message:
         """Give the next part of the body; after the last one wait until the peer has gone or has its answer."""
-        try:
-            if not (self._has_whole_body or self._is_broken):
+        if not (self._has_whole_body or self.failure or self.completed.done()):
+            try:
                 return await self._read()
-        except (web.RequestPayloadError, ConnectionError):  # not HTTP any more, or the peer has gone
-            self._is_broken = True
-        if not self._is_broken:
-            await self._wait_for_end()
+            except (web.RequestPayloadError, ConnectionError) as error:  # not HTTP any more, or the peer has gone
+                self.failure = error
+        await self.wait_for_end()
         return {"type": "http.disconnect"}
 
     async def _read(self) -> Message:
@@ -52,16 +53,32 @@ class HttpExchange:
         self._has_whole_body = content.at_eof()
         return {"type": "http.request", "body": body, "more_body": not self._has_whole_body}
 
-    async def _wait_for_end(self) -> None:
+    async def wait_for_end(self) -> None:
+        """Wait until the peer has gone or has its answer."""
+        if self.failure or self.completed.done():
+            return
         if self._gone is None:
             self._gone = asyncio.create_task(self._request.wait_for_disconnection())
-        if not (self.completed.done() or self._gone.done()):
+        if not self._gone.done():
             await asyncio.wait({self._gone, self.completed}, return_when=asyncio.FIRST_COMPLETED)
+        if not (self.completed.done() or self._gone.cancelled()):
+            self.failure = ConnectionResetError("the peer has gone")
 
     def close(self) -> None:
         """End, when the application has ended."""
         if self._gone is not None:
             self._gone.cancel()
+
+    async def find_failure(self) -> Exception | None:
+        """Find the error of an application that has ended before its answer, as it was told to; None where it was not.
+
+        The connection of a peer that has gone is dropped.
+        """
+        if isinstance(self.failure, ConnectionError):
+            while (transport := self._request.transport) is not None:  # one turn of the loop, or two with TLS
+                transport.abort()
+                await asyncio.sleep(0)
+        return self.failure
 
     async def send(self, message: Message) -> None:
         """Take a part of the answer.

@@ -73,7 +73,9 @@ class AsgiMount:
         else:
             task.add_done_callback(_report)
         if exchange.response is None or not exchange.completed.done():
-            raise RuntimeError(f"{self._asgi!r} has returned before the end of its answer to {request!r}")
+            raise await exchange.find_failure() or RuntimeError(
+                f"{self._asgi!r} has returned before the end of its answer to {request!r}"
+            )
         return exchange.response
 
     async def _run(self, scope: Any, exchange: HttpExchange) -> None:
@@ -86,8 +88,11 @@ class AsgiMount:
         scope = make_websocket_scope(request, self.resource.canonical, self._lifespan.state)
         exchange = WebSocketExchange(request, self._websocket_options, scope)
         await exchange.check()
-        await self._asgi(scope, exchange.receive, exchange.send)
-        return exchange.get_response()
+        try:
+            await self._asgi(scope, exchange.receive, exchange.send)
+        finally:
+            exchange.close()
+        return await exchange.find_response()
 
     async def start(self) -> None:
         """Start the application; raises as ``Lifespan.start``."""

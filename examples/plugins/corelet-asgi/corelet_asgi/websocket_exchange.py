@@ -34,7 +34,8 @@ class WebSocketExchange:
         self._end: Message | None = None
         self._ws: web.WebSocketResponse | None = None
         self._refusal: web.Response | None = None
-        self._denial: HttpExchange | None = None
+        #: The answer to the handshake, where it is refused.
+        self._denial = HttpExchange(request)
 
     async def check(self) -> None:
         """Refuse a request that is no handshake, before the application sees it.
@@ -53,7 +54,7 @@ class WebSocketExchange:
             self._has_begun = True
             return {"type": "websocket.connect"}
         if self._ws is None:
-            await self._request.wait_for_disconnection()
+            await self._denial.wait_for_end()
             return {"type": "websocket.disconnect", "code": _ABNORMAL, "reason": ""}
         if self._end is None:
             message = await self._ws.receive()
@@ -77,14 +78,15 @@ class WebSocketExchange:
         """
         if self._ws is not None:
             await self._send_open(message, self._ws)
-        elif message["type"].startswith(_DENIAL):
-            await self._deny(message)
-        elif self._denial is not None or self._refusal is not None:
+        elif message["type"].startswith(_DENIAL) and self._refusal is None:
+            await self._denial.send({**message, "type": message["type"].removeprefix("websocket.")})
+        elif self._denial.response is not None or self._refusal is not None:
             raise make_type_error(message, "nothing: the handshake is refused")
         elif message["type"] == "websocket.accept":
             await self._accept(message)
         elif message["type"] == "websocket.close":
             self._refusal = web.Response(status=403)
+            self._denial.completed.set_result(None)
         else:
             raise make_type_error(message, "'websocket.accept' or 'websocket.close'")
 
@@ -109,21 +111,23 @@ class WebSocketExchange:
         else:
             await ws.send_bytes(message["bytes"])
 
-    async def _deny(self, message: Message) -> None:
-        if self._denial is None:
-            self._denial = HttpExchange(self._request)
-        await self._denial.send({**message, "type": message["type"].removeprefix("websocket.")})
+    def close(self) -> None:
+        """End, when the application has ended."""
+        self._denial.close()
 
-    def get_response(self) -> web.StreamResponse:
+    async def find_response(self) -> web.StreamResponse:
         """Give what the handshake was answered by.
 
         Raises:
+            ConnectionResetError: it was not, since the peer has gone.
             RuntimeError: it was not.
         """
         if self._ws is not None:
             return self._ws
         if self._refusal is not None:
             return self._refusal
-        if self._denial is not None and self._denial.response is not None and self._denial.completed.done():
+        if self._denial.response is not None and self._denial.completed.done():
             return self._denial.response
-        raise RuntimeError("the ASGI application has returned without an answer to the WebSocket's handshake")
+        raise await self._denial.find_failure() or RuntimeError(
+            "the ASGI application has returned without an answer to the WebSocket's handshake"
+        )

@@ -16,6 +16,10 @@ from corelet_asgi import AsgiLifespanError, mount_asgi
 START = {"type": "http.response.start", "status": 200, "headers": [(b"x-a", b"1"), (b"x-a", b"2")]}
 END = {"type": "http.response.body", "body": b"end"}
 PART = {"type": "http.response.body", "body": b"part", "more_body": True}
+HANDSHAKE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OTAxMjM0NQ==\r\n"
+)
 
 
 def make_app(asgi: Any, **options: Any) -> web.Application:
@@ -164,14 +168,18 @@ async def test_a_body_that_breaks_off_is_a_disconnect(client_for: Any) -> None:
     assert [message.get("body") for message in received] == [b"abc", None]
 
 
-async def test_a_body_that_is_malformed_is_a_disconnect(client_for: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_body_that_is_malformed_is_a_disconnect(
+    client_for: Any, caplog: pytest.LogCaptureFixture, answers: bool
+) -> None:
     begun = asyncio.Event()
 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
         begun.set()
         assert await receive() == await receive() == {"type": "http.disconnect"}
-        await send(START)
-        await send(END)
+        if answers:
+            await send(START)
+            await send(END)
 
     client = await client_for(make_app(asgi))
     reader, writer = await asyncio.open_connection(client.host, client.port)
@@ -179,8 +187,9 @@ async def test_a_body_that_is_malformed_is_a_disconnect(client_for: Any, caplog:
     await asyncio.wait_for(begun.wait(), 10)
     writer.write(b"nonsense\r\n")
     answer = await asyncio.wait_for(reader.read(), 10)
-    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.startswith(b"HTTP/1.1 200 " if answers else b"HTTP/1.1 400 ")
     assert b"\r\nConnection: close\r\n" in answer
+    assert caplog.text == ""
     writer.close()
     await writer.wait_closed()
 
@@ -202,6 +211,79 @@ async def test_a_handler_that_is_cancelled_takes_the_application_with_it(server_
     writer.close()
     await writer.wait_closed()
     await asyncio.wait_for(ended.wait(), 10)
+
+
+@pytest.mark.parametrize("part", ["", "ab", "abcd"])
+async def test_after_its_answer_it_receives_nothing_but_the_end(client_for: Any, part: str) -> None:
+    received = []
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await send(END)
+        received.append(await receive())
+
+    await ask(await client_for(make_app(asgi)), "/a", f"Content-Length: 4\r\n\r\n{part}", "POST")
+    assert received == [{"type": "http.disconnect"}]
+
+
+@pytest.mark.parametrize(("messages", "fields"), [([], ""), ([START, PART], ""), ([], HANDSHAKE)])
+async def test_an_application_may_give_up_when_its_peer_has_gone(
+    client_for: Any, caplog: pytest.LogCaptureFixture, messages: Any, fields: str
+) -> None:
+    begun, given_up = asyncio.Event(), asyncio.Event()
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+        await receive()
+        begun.set()
+        assert (await receive())["type"].endswith(".disconnect")
+        given_up.set()
+
+    client = await client_for(make_app(asgi))
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(f"GET /a HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode())
+    await asyncio.wait_for(begun.wait(), 10)
+    writer.write_eof()
+    await asyncio.wait_for(given_up.wait(), 10)
+    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+    assert (bool(head), body) == (bool(messages), b"4\r\npart\r\n" if messages else b"")
+    writer.close()
+    await writer.wait_closed()
+    assert caplog.text == ""
+
+
+async def test_who_returns_while_it_listens_has_not_been_told_of_anything(
+    client_for: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    listening = []
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        listening.append(asyncio.create_task(receive()))
+        await asyncio.sleep(0)
+
+    assert (await ask(await client_for(make_app(asgi)))).startswith(b"HTTP/1.1 500 ")
+    assert "has returned before the end of its answer" in caplog.text
+    assert await listening[0] == {"type": "http.disconnect"}
+
+
+async def test_a_refused_handshake_is_over_for_the_application(client_for: Any) -> None:
+    received = []
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        looking = asyncio.create_task(receive())
+        await asyncio.sleep(0)
+        await send({"type": "websocket.close"})
+        received.extend([await looking, await receive()])
+        with pytest.raises(RuntimeError, match="expected nothing: the handshake is refused"):
+            await send({**START, "type": "websocket.http.response.start"})
+
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await asyncio.wait_for((await client_for(make_app(asgi))).ws_connect("/a"), 10)
+    assert refused.value.status == 403
+    assert received == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}] * 2
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ _ANY: Final = "*"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: Methods that need no leave. Source: Fetch standard, CORS-safelisted method.
 _SAFELISTED_METHODS: Final = frozenset(("GET", "HEAD", "POST"))
+#: Methods that browsers write in upper case, whatever a page says. Source: Fetch standard, normalize a method.
+_NORMALISED_METHODS: Final = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"))
 #: Seconds that a browser keeps the answer to a preflight. Starlette's default.
 MAX_AGE_SECONDS: Final = 600
 
@@ -56,7 +58,7 @@ class CorsPolicy:
         self.credentials: Final = credentials
         self.private_network: Final = private_network
         self._allows_origin = self._read_origins(origins)
-        self._methods = None if methods is None else _read_tokens("methods", methods)
+        self._methods = None if methods is None else _read_methods(methods)
         self._allows_any_header = headers == _ANY
         self._headers = frozenset() if headers == _ANY else {name.lower() for name in _read_tokens("headers", headers)}
         self._expose_headers = (_ANY,) if expose_headers == _ANY else _read_tokens("expose_headers", expose_headers)
@@ -139,6 +141,8 @@ class CorsPolicy:
         """
         if not self.allows_origin(origins):
             return f"pages of {', '.join(origins)!r} may not ask"
+        if not _TOKEN.fullmatch(method):
+            return f"{method!r} is no method"
         if self._methods is not None and method not in self._methods and method not in _SAFELISTED_METHODS:
             return f"pages may not use the method {method!r}"
         if is_private and not self.private_network:
@@ -158,6 +162,17 @@ def _read_tokens(what: str, values: str | Iterable[str]) -> tuple[str, ...]:
     for token in tokens:
         if not _TOKEN.fullmatch(token):
             raise ValueError(f"{what} has {token!r}, which is no token")
+        if token == _ANY:
+            wanted = "leave methods out for all that a route has" if what == "methods" else f"{what}='*' is for all"
+            raise ValueError(f"{what} has '*', which is one name in a list: {wanted}")
+    return tokens
+
+
+def _read_methods(methods: Iterable[str]) -> tuple[str, ...]:
+    tokens = _read_tokens("methods", methods)
+    for method in tokens:
+        if method != method.upper() and method.upper() in _NORMALISED_METHODS:
+            raise ValueError(f"methods has {method!r}, but browsers say {method.upper()!r}")
     return tokens
 
 

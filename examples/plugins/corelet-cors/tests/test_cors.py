@@ -200,6 +200,15 @@ async def test_the_narrowest_policy_counts(client_for: Any) -> None:
     assert await ask("PUT", "/resource") == [None, None]
 
 
+@pytest.mark.parametrize("method", ["", "a b", "PUT, DELETE", "PUT\xe4"])
+async def test_what_is_no_method_is_not_repeated(client_for: Any, method: str) -> None:
+    app = web.Application()
+    setup_cors(app, CLOSED)
+    app.router.add_route("*", "/", hello)
+    response = await (await client_for(app)).options("/", headers=preflight(method))
+    assert (response.status, get_fields(response)) == (403, {"Vary": "Origin"})
+
+
 async def test_an_application_with_one_handler_has_its_policy(client_for: Any) -> None:
     app = web.Application(handler=hello)
     setup_cors(app, CLOSED)

@@ -54,6 +54,11 @@ def test_an_origin_is_allowed_or_not(origins: Any, allowed: list[str], refused: 
         ({"origins": ["null"], "credentials": True}, ValueError, "any page can get that origin"),
         ({"origins": "*", "methods": "PUT"}, TypeError, "methods is the str 'PUT'"),
         ({"origins": "*", "headers": ["X Y"]}, ValueError, "headers has 'X Y', which is no token"),
+        # As other libraries have it: here it would be a method, or a field, of that name, and allow nothing.
+        ({"origins": "*", "methods": ["*"]}, ValueError, "leave methods out for all that a route has"),
+        ({"origins": "*", "headers": ["*"]}, ValueError, r"headers='\*' is for all"),
+        ({"origins": "*", "expose_headers": ["*"]}, ValueError, r"expose_headers='\*' is for all"),
+        ({"origins": "*", "methods": ["put"]}, ValueError, "methods has 'put', but browsers say 'PUT'"),
         ({"origins": ["https://a.example"], "credentials": True, "expose_headers": "*"}, ValueError, "list the fields"),
         ({"origins": "*", "max_age": -1}, ValueError, "max_age is -1"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any, Final
 
@@ -12,6 +13,10 @@ from .family import Children, Families
 from .label import ABORTED, RouteLabels, find_method
 from .metrics import ExemplarMaker
 
+logger: Final = logging.getLogger("corelet.metrics")
+
+#: Characters of an exemplar, names and values together. Source: OpenMetrics 1.0, exemplars.
+MAX_EXEMPLAR_CHARACTERS: Final = 128
 #: When a request has started, and the label that it is in progress by.
 _STARTED: Final = web.RequestKey[tuple[float, str]]("started")
 _SWITCHING_PROTOCOLS: Final = 101
@@ -64,5 +69,13 @@ class RequestInstrument(Instrument):
         self._refused[(str(status),)].inc()
 
     def _make_exemplar(self, request: Any) -> dict[str, str] | None:
-        made = None if self._exemplar is None else self._exemplar(request)
-        return dict(made) if made else None
+        if self._exemplar is None:
+            return None
+        try:
+            made = dict(self._exemplar(request) or {})
+            size = sum(map(len, (*made, *made.values())))
+        except Exception:  # an instrument that raises is called no more
+            logger.exception("%r has no exemplar: what should make it has failed", request)
+            return None
+        # What makes it may take a peer's field, which may be of any length.
+        return made if 0 < size <= MAX_EXEMPLAR_CHARACTERS else None

@@ -145,7 +145,8 @@ def setup_metrics(
         registry: what holds the metrics; default prometheus-client's own, where those of other libraries are.
         namespace: what names begin with: ``http`` gives ``http_requests_total``.
         buckets: upper bounds for the histogram of durations, in seconds.
-        exemplar: takes a request that was answered and gives labels for an exemplar, or None.
+        exemplar: takes a request that was answered and gives labels for an exemplar, or None; one of more than 128
+            characters is left out, what it raises is logged.
 
     Returns:
         The metrics.

@@ -158,6 +158,20 @@ async def test_the_page_is_written_as_the_scraper_likes(
     assert [family.name for family in families] == ["http_requests"]
 
 
+async def test_counting_goes_on_whatever_an_exemplar_is(
+    client_for: Any, registry: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await client_for(make_app(registry, exemplar=lambda request: {"trace_id": request.headers["Trace"]}))
+    traces = ["7", "", "x" * 500, None]  # OpenMetrics has room for 128 characters; without the field it raises
+    for trace in traces:
+        await client.get("/users/7", headers={} if trace is None else {"Trace": trace})
+    await client.get("/users/8", headers={"Trace": "8"})
+    assert await read_settled(registry, 5) == {("GET", "/users/{id}", "201"): 5}
+    assert read(registry, "http_request_duration_seconds_count", method="GET", route="/users/{id}") == 5
+    assert caplog.text.count("has no exemplar") == 1
+    assert "KeyError" in caplog.text
+
+
 async def test_the_page_may_be_elsewhere(client_for: Any, registry: Any) -> None:
     app = web.Application(handler=echo)
     metrics = setup_metrics(app, path=None, registry=registry, namespace="shop")
