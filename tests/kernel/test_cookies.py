@@ -75,7 +75,7 @@ def test_a_thousand_invalid_names_are_left_out_without_a_word(caplog: pytest.Log
     value = "; ".join(f'b d"{number}=x' for number in range(1000)) + "; a=1"
     start = time.process_time()
     assert parse_cookie_header(value) == {"a": "1"}
-    assert time.process_time() - start < 0.05
+    assert time.process_time() - start < 0.5
     assert not caplog.records
 
 
