@@ -17,8 +17,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 import os
+import asyncio as _asyncio
 from asyncio import CancelledError as _CancelledError
-from asyncio import current_task as _current_task
 from collections import deque as _deque
 
 from .errors import WebSocketError
@@ -87,6 +87,7 @@ cdef object TEXT_TYPE = WSMsgType.TEXT
 cdef object BINARY_TYPE = WSMsgType.BINARY
 cdef object CLOSE_TYPE = WSMsgType.CLOSE
 cdef object NO_EXTRA = ""
+cdef object current_task = _asyncio.current_task
 
 cdef bytes keys = b""
 cdef Py_ssize_t keys_at = 0
@@ -200,6 +201,10 @@ cdef bytes make_frame(int first, Bytes payload, Py_ssize_t length, bint is_maske
 
 def serialize_frame(int first, payload, bint is_masked):
     """Make one frame: its first byte, then the payload, text as UTF-8. Source: RFC 6455 section 5.2."""
+    return serialize(first, payload, is_masked)
+
+
+cdef bytes serialize(int first, object payload, bint is_masked):
     cdef Py_ssize_t size = 0
     cdef const char* text
     cdef Py_buffer view
@@ -408,6 +413,9 @@ cdef class FrameReader:
 
     def feed_data(self, bytes data not None):
         """Give received bytes to the reader and take the messages that they complete; see :attr:`error` afterwards."""
+        return self.take(data)
+
+    cdef list take(self, bytes data):
         cdef list messages = []
         if self.error is not None:
             return messages
@@ -659,6 +667,46 @@ cdef uint64_t read_length(Bytes data, int size) except? 0:
 # -- one connection's messages -----------------------------------------------------------------------------------------
 
 
+cdef class LoopState:
+    """What all channels of a loop share: a future that is done, and a count of the loop's turns.
+
+    Turns are counted while anybody needs to know, by one callback in each.
+    """
+
+    cdef object loop
+    cdef object woken
+    cdef uint64_t turn
+    cdef int wanted
+
+    def __cinit__(self, loop):
+        self.loop = loop
+        self.woken = loop.create_future()
+        self.woken.set_result(None)
+
+    cdef int count(self) except -1:
+        if not self.wanted:
+            self.loop.call_soon(self)
+        self.wanted = TURNS
+        return 0
+
+    def __call__(self):
+        self.turn += 1
+        self.wanted -= 1
+        if self.wanted:
+            self.loop.call_soon(self)
+
+
+cdef LoopState last_state = None
+
+
+cdef LoopState find_state(object loop):
+    """Find what a loop's channels share; most processes have one loop."""
+    global last_state
+    if last_state is None or last_state.loop is not loop:
+        last_state = LoopState(loop)
+    return last_state
+
+
 cdef class Receiver:
     """A future-like object that one task at a time awaits; see ``_pure.Receiver``."""
 
@@ -667,11 +715,13 @@ cdef class Receiver:
     cdef object callback
     cdef object context
     cdef object reason
+    cdef LoopState state
     cdef bint has_yielded
     cdef bint is_cancelled
 
     def __init__(self, loop):
         self.loop = loop
+        self.state = find_state(loop)
 
     def wake(self):
         """Let the task that waits go on, now where no other task runs."""
@@ -683,11 +733,12 @@ cdef class Receiver:
         if callback is None:
             return 0
         self.callback = self.context = None
-        if context is None or _current_task(self.loop) is not None:
+        if context is None or current_task(self.loop) is not None:
             self.loop.call_soon(callback, self, context=context)
             return 0
         try:
-            context.run(callback, self)
+            # A task asks a true future for its result by a C call, and another by a Python one.
+            context.run(callback, self.state.woken)
         except (SystemExit, KeyboardInterrupt) as exc:
             self.loop.call_soon(_raise, exc)
         return 0
@@ -756,40 +807,6 @@ def _raise(exc):
     raise exc
 
 
-cdef class Turns:
-    """Counts turns of a loop while anybody needs to know, by one callback in each for all channels."""
-
-    cdef object loop
-    cdef uint64_t number
-    cdef int wanted
-
-    def __cinit__(self, loop):
-        self.loop = loop
-
-    cdef int count(self) except -1:
-        if not self.wanted:
-            self.loop.call_soon(self)
-        self.wanted = TURNS
-        return 0
-
-    def __call__(self):
-        self.number += 1
-        self.wanted -= 1
-        if self.wanted:
-            self.loop.call_soon(self)
-
-
-cdef Turns last_turns = None
-
-
-cdef Turns find_turns(object loop):
-    """Find the counter of a loop; most processes have one loop."""
-    global last_turns
-    if last_turns is None or last_turns.loop is not loop:
-        last_turns = Turns(loop)
-    return last_turns
-
-
 cdef class Channel:
     """What every message goes through; see ``_pure.Channel``."""
 
@@ -808,7 +825,7 @@ cdef class Channel:
     cdef bint is_direct
     # The turn of the loop from which on the transport holds nothing that it does not tell.
     cdef uint64_t free_turn
-    cdef Turns turns
+    cdef LoopState state
     cdef readonly bint is_client
     cdef readonly bint has_heartbeat
     cdef public bint ping_sent
@@ -823,12 +840,13 @@ cdef class Channel:
         self.loop = loop
         self.reader = reader
         self.receiver = Receiver(loop)
+        self.state = find_state(loop)
         self.is_client = is_client
         self.extensions = tuple(extensions)
         self.has_heartbeat = has_heartbeat
         self.descriptor = -1
 
-    def data_received(self, data):
+    def data_received(self, bytes data not None):
         """Take bytes, and wake who waits for the messages that they complete."""
         cdef list messages
         if self.is_failed:
@@ -836,7 +854,7 @@ cdef class Channel:
         if self.has_heartbeat:
             self.heard_at = self.loop.time()
             self.ping_sent = False
-        messages = self.reader.feed_data(data)
+        messages = self.reader.take(data)
         for message in messages:
             if <object> (<tuple> message)[0] is not TEXT_TYPE and <object> (<tuple> message)[0] is not BINARY_TYPE:
                 self.take_control(message)
@@ -844,7 +862,7 @@ cdef class Channel:
                 self.put(message)
         if self.first is not None:
             # The answer to a single message goes to the socket at once; several are collected by the transport.
-            self.is_direct = self.descriptor >= 0 and not self.queue and self.turns.number >= self.free_turn
+            self.is_direct = self.descriptor >= 0 and not self.queue and self.state.turn >= self.free_turn
             self.receiver.wake_task()
             self.is_direct = False
             if self.queued_bytes > READ_LIMIT and not self.close_sent:
@@ -866,8 +884,11 @@ cdef class Channel:
         """Let a message wait for ``take_message()``."""
         self.put(message)
 
-    cpdef take_message(self):
+    def take_message(self):
         """Take the next message without waiting; None where there is none yet."""
+        return self.take()
+
+    cdef object take(self):
         cdef object message = self.first
         if message is None:
             if self.reader.error is not None or self.ended is not None:
@@ -880,10 +901,13 @@ cdef class Channel:
         return message
 
     def receive_now(self):
-        """Take the next message; None where the caller has to await ``receiver`` for it."""
+        """Take the next message; None where the caller is receiving from now on: it awaits ``receiver``."""
+        cdef object message
         if self.is_receiving:
             raise RuntimeError(_PARALLEL_RECEIVE)
-        return self.take_message()
+        message = self.take()
+        self.is_receiving = message is None
+        return message
 
     @property
     def has_message(self):
@@ -907,22 +931,25 @@ cdef class Channel:
                 if coded is not None:
                     data = coded
                     first |= <int> extension.rsv
-        self.write_frame(first, data)
+        self.write(first, data)
 
-    cpdef write_frame(self, int first, data):
+    def write_frame(self, int first, data):
         """Hand one frame to the transport."""
+        self.write(first, data)
+
+    cdef int write(self, int first, object data) except -1:
         if self.is_direct:
             self.is_direct = False
-            self.write_directly(serialize_frame(first, data, self.is_client))
-            return
+            self.write_directly(serialize(first, data, self.is_client))
+            return 0
         if self.descriptor >= 0:
-            self.note_queued()
+            self.hold()
         if self.is_client or type(data) is not bytes or PyBytes_GET_SIZE(data) < UNCOPIED:
-            self.transport.write(serialize_frame(first, data, self.is_client))
+            self.transport.write(serialize(first, data, self.is_client))
         else:
             self.transport.write(serialize_head(first, PyBytes_GET_SIZE(data), False))
             self.transport.write(data)
-
+        return 0
 
     cdef int write_directly(self, bytes frame) except -1:
         """Write to the socket what it takes now, and the rest by the transport."""
@@ -932,19 +959,21 @@ cdef class Channel:
             sent = send_bytes(self.descriptor, PyBytes_AS_STRING(frame), size)
         if sent == size:
             return 0
-        self.note_queued()
+        self.hold()
         self.transport.write(frame if sent <= 0 else frame[sent:])
         return 0
 
-    cpdef note_queued(self):
+    def note_queued(self):
         """Write by the transport alone for a while: what it collects now goes first.
 
         uvloop may write what it has collected behind a turn's callbacks, and what a timer collects has these before it.
         """
-        if self.turns is None:
-            self.turns = find_turns(self.loop)
-        self.turns.count()
-        self.free_turn = self.turns.number + TURNS
+        self.hold()
+
+    cdef int hold(self) except -1:
+        self.state.count()
+        self.free_turn = self.state.turn + TURNS
+        return 0
 
 
 cdef Py_ssize_t weigh(object message) except -1:

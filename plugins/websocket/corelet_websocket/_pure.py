@@ -523,14 +523,16 @@ class Channel:
         return message
 
     def receive_now(self) -> WSMessage | None:
-        """Take the next message; None where the caller has to await :attr:`receiver` for it.
+        """Take the next message; None where the caller is receiving from now on: it awaits :attr:`receiver`.
 
         Raises:
             RuntimeError: another task does.
         """
         if self.is_receiving:
             raise RuntimeError(PARALLEL_RECEIVE)
-        return self.take_message()
+        message = self.take_message()
+        self.is_receiving = message is None
+        return message
 
     @property
     def has_message(self) -> bool:

@@ -28,10 +28,11 @@ class WebSocketEndpoint:
     cancelled loses none.
     """
 
-    # What is the same for all messages stands in the subclasses' constructors.
-    _connection: WebSocketConnection | None = None
-    _receive_timeout: float | None = None
-    _autoclose: bool = True
+    # Subclasses' constructors set these. No defaults here: a class attribute of the same name would take CPython's
+    # short way to an instance's attribute from every message.
+    _connection: WebSocketConnection | None
+    _receive_timeout: float | None
+    _autoclose: bool
     #: What a send on a closed socket raises.
     _reset_error: type[ConnectionResetError] = ConnectionResetError
 
@@ -97,7 +98,6 @@ class WebSocketEndpoint:
             connection = self.require_connection("receive()")
         message = connection.receive_now()
         if message is None:
-            connection.is_receiving = True
             try:
                 while message is None:
                     await connection.receiver
@@ -161,7 +161,6 @@ class WebSocketEndpoint:
         else:
             taken = connection.receive_now()
             if taken is None:
-                connection.is_receiving = True
                 try:
                     while taken is None:
                         await connection.receiver
