@@ -34,6 +34,12 @@ _T = TypeVar("_T")
 _D = TypeVar("_D")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+_HOW_TO_ROUTE: Final = (
+    "a route is added by app.router.add_get(path, handler), or by web.RouteTableDef and app.add_routes"
+)
+#: What other frameworks' applications route by.
+_ROUTING_NAMES: Final = frozenset(("post", "put", "patch", "delete", "head", "options", "route", "websocket"))
+
 #: What answers a request, as an author of applications writes it; ``abc.Handler`` is what plugins take.
 Handler = Callable[[Request], Awaitable[StreamResponse]]
 #: What stands between, likewise: takes the request and the next handler.
@@ -121,6 +127,8 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
         # What has been entered and is to be left again.
         self._contexts: list[AbstractAsyncContextManager[Any]] = []
         self._lifespans: list[AbstractAsyncContextManager[Any]] = []
+        if callable(middlewares):
+            raise TypeError(f"middlewares is a list of middlewares, got {middlewares!r} alone: put it into a list")
         self._middlewares: FrozenList[abc.Middleware] = FrozenList(middlewares)
         self._cleanup_ctx: FrozenList[Callable[[Application], Any]] = FrozenList()
         self._on_startup: Signal[Application] = Signal(self)
@@ -344,7 +352,8 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
             await context.__aenter__()
             self._contexts.append(context)
         self._on_startup.freeze()
-        await self._on_startup.send(self)
+        for receiver in self._on_startup:
+            await _call("on_startup", receiver, self)
         for subapp in self._subapps:
             await subapp.startup()
         self.freeze()
@@ -353,7 +362,8 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
         """Say that a stop has begun: ``on_shutdown``, outer applications first."""
         if self._app_state is not AppState.RUNNING:
             return
-        await self._on_shutdown.send(self)
+        for receiver in self._on_shutdown:
+            await _call("on_shutdown", receiver, self)
         for subapp in self._subapps:
             await subapp.shutdown()
 
@@ -376,7 +386,7 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
         """End all that lives, each though another fails, and without showing one's error to another."""
         steps: list[Callable[[], Awaitable[Any]]] = [subapp.cleanup for subapp in reversed(self._subapps)]
         steps += [partial(context.__aexit__, None, None, None) for context in reversed(self._contexts)]
-        steps += [partial(receiver, self) for receiver in receivers]
+        steps += [partial(_call, "on_cleanup", receiver, self) for receiver in receivers]
         steps += [partial(lifespan.__aexit__, None, None, None) for lifespan in reversed(self._lifespans)]
         errors: list[BaseException] = []
         for step in steps:
@@ -428,8 +438,22 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
     def get(self, key: str, default: Any = None) -> Any: ...
 
     def get(self, key: str | AppKey[_T], default: Any = None) -> Any:
-        """Get a value of the state, or ``default``."""
+        """Get a value of the state, or ``default``.
+
+        Raises:
+            TypeError: it looks as if a route was meant.
+        """
+        if isinstance(key, str) and key.startswith("/") and default is None and key not in self._state:
+            raise TypeError(f"app.get() gets a value of the application's state: {_HOW_TO_ROUTE}")
         return self._state.get(key, default)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            error = AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            if name in _ROUTING_NAMES:
+                error.args = (f"{error}: {_HOW_TO_ROUTE}",)
+            raise error
 
     def __len__(self) -> int:
         return len(self._state)
@@ -447,6 +471,13 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
         return f"<{type(self).__name__} {self._app_state.value} 0x{id(self):x}>"
 
 
+async def _call(signal: str, receiver: Callable[..., Any], app: Application) -> None:
+    called = receiver(app)
+    if not inspect.isawaitable(called):
+        raise TypeError(f"{receiver!r} in {signal} gave {called!r}, expected a coroutine: write it as async def")
+    await called
+
+
 def _make_context(context: Callable[[Application], Any], app: Application) -> AbstractAsyncContextManager[Any]:
     if inspect.isasyncgenfunction(context):
         return asynccontextmanager(cast("Callable[[Application], AsyncIterator[Any]]", context))(app)
@@ -455,4 +486,6 @@ def _make_context(context: Callable[[Application], Any], app: Application) -> Ab
         return cast("AbstractAsyncContextManager[Any]", made)
     if hasattr(made, "__anext__"):
         return asynccontextmanager(lambda _: cast("AsyncIterator[Any]", made))(app)
+    if inspect.iscoroutine(made):
+        made.close()
     raise TypeError(f"{context!r} in cleanup_ctx gave {made!r}, expected an async generator or async context manager")

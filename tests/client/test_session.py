@@ -353,3 +353,9 @@ assert corelet.request is request
 
 def test_the_client_loads_nothing_of_the_server_and_keeps_its_name() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=60)
+
+
+async def test_an_unknown_argument_is_named_with_what_was_meant(raw) -> None:
+    async with corelet.ClientSession() as session:
+        with pytest.raises(TypeError, match=r"a request has no argument 'timout'; did you mean timeout\?"):
+            await session.get("http://127.0.0.1/", timout=3)

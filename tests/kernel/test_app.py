@@ -348,6 +348,58 @@ async def test_a_context_of_another_kind_says_what_is_expected() -> None:
         await app.startup()
 
 
+async def test_a_coroutine_function_is_no_context() -> None:
+    async def connect(app: Application) -> None: ...
+
+    app = make_app()
+    app.cleanup_ctx.append(connect)
+    with pytest.raises(TypeError, match="expected an async generator or async context manager"):
+        await app.startup()
+
+
+async def test_a_synchronous_handler_of_a_signal_says_what_is_expected() -> None:
+    def connect(app: Application) -> None: ...
+
+    app = make_app()
+    app.on_startup.append(connect)
+    with pytest.raises(TypeError, match=r"<function .*connect at .*> in on_startup gave None, .*write it as async def"):
+        await app.startup()
+
+    for name in ("on_shutdown", "on_cleanup"):
+        app = make_app()
+        getattr(app, name).append(connect)
+        await app.startup()
+        with pytest.raises(TypeError, match=f"in {name} gave None"):  # noqa: PT012  # whichever step calls it
+            await app.shutdown()
+            await app.cleanup()
+
+
+def test_one_middleware_is_no_list_of_them() -> None:
+    @middleware
+    async def own(request: Any, handler: Any) -> Any:
+        return await handler(request)
+
+    with pytest.raises(TypeError, match=r"middlewares is a list of middlewares, got <function .*own at .*put it"):
+        make_app(middlewares=own)
+
+
+@pytest.mark.parametrize("name", ["post", "route", "websocket"])
+def test_decorators_of_other_frameworks_are_answered_by_what_to_write(name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"no attribute '{name}': .*app\.router\.add_get\(path, handler\)"):
+        getattr(make_app(), name)
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
+        _ = make_app().nothing
+
+
+def test_get_takes_no_path_for_a_key_of_the_state() -> None:
+    app = make_app()
+    with pytest.raises(TypeError, match=r"app\.get\(\) gets a value of the application's state: a route is added by"):
+        app.get("/")
+    assert app.get("/", "default") == "default"
+    app["/"] = "root"
+    assert app.get("/") == "root"
+
+
 async def test_a_context_that_yields_twice_is_an_error() -> None:
     async def twice(app: Application) -> AsyncIterator[None]:
         yield

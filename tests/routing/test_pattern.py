@@ -102,12 +102,18 @@ def test_sign_that_no_path_can_hold_is_encoded(pattern, path):
         ("/x/{a:b)(c}", "the expression of 'a' at 3 is wrong: unbalanced parenthesis"),
         ("/{a}/{a}", "variable 'a' stands there twice"),
         ("/{a:(?P<b>x)}/{b}", "its expressions disagree: redefinition of group name 'b'"),
+        ("/users/<id>", "a variable is written '{id}', not '<id>'"),
+        ("/<int:id>/{a}", "a variable is written '{id}', not '<int:id>'"),
     ],
 )
 def test_malformed_pattern_is_refused_with_its_place(pattern, place):
     with pytest.raises(ValueError, match=re.escape(f"malformed route pattern {pattern!r}: ")) as refused:
         Pattern(pattern)
     assert place in str(refused.value)
+
+
+def test_text_in_angle_brackets_is_written_with_escapes():
+    assert Pattern("/%3Cid%3E").match("/<id>") == {}
 
 
 @pytest.mark.parametrize(

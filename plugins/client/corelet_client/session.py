@@ -9,12 +9,13 @@ import json as json_module
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack
 
 from multidict import CIMultiDict, getversion
 from yarl import URL
 
 from corelet import BytesPayload, HttpVersion, HttpVersion11, JsonPayload, Limits, hdrs
+from corelet.names import suggest
 from corelet.plugins import make_manager
 
 from . import plugin
@@ -27,7 +28,7 @@ from .connector import TCPConnector
 from .cookie_jar import CookieJar
 from .destination import Destinations
 from .errors import InvalidUrlClientError
-from .options import MAX_REDIRECTS, Options
+from .options import MAX_REDIRECTS, BodyOptions, Options, QueryParams, RedirectOptions, RequestOptions, StatusCheck
 from .request import USER_AGENT, ClientRequest, check_version
 from .request_context import RequestContext, SessionRequestContext
 from .response import ClientResponse
@@ -47,11 +48,6 @@ if TYPE_CHECKING:
     from .tls import SSL
     from .tracing import TraceConfig
     from .upload_tracker import UploadTracker
-
-#: Parameters of a query: a mapping, pairs, or a string that is sent as it is but for what can't be.
-QueryParams: TypeAlias = "str | Mapping[str, Any] | Sequence[tuple[str, Any]] | None"
-#: Raises where an answer is none that is wanted.
-StatusCheck: TypeAlias = "bool | Callable[[ClientResponse], Awaitable[None]]"
 
 _NOT_GIVEN: Final[Any] = object()
 _LIMITS: Final = Limits()
@@ -300,7 +296,7 @@ class ClientSession:
 
     # Requests.
 
-    def request(self, method: str, url: str | URL, **kwargs: Any) -> RequestContext[ClientResponse]:
+    def request(self, method: str, url: str | URL, **kwargs: Unpack[RequestOptions]) -> RequestContext[ClientResponse]:
         """Send a request.
 
         Args:
@@ -323,31 +319,43 @@ class ClientSession:
         """
         return RequestContext(self._request(method, url, **kwargs))
 
-    def get(self, url: str | URL, *, allow_redirects: bool = True, **kwargs: Any) -> RequestContext[ClientResponse]:
+    def get(
+        self, url: str | URL, *, allow_redirects: bool = True, **kwargs: Unpack[BodyOptions]
+    ) -> RequestContext[ClientResponse]:
         """Send a GET request; see :meth:`request`."""
         return RequestContext(self._request(hdrs.METH_GET, url, allow_redirects=allow_redirects, **kwargs))
 
-    def options(self, url: str | URL, *, allow_redirects: bool = True, **kwargs: Any) -> RequestContext[ClientResponse]:
+    def options(
+        self, url: str | URL, *, allow_redirects: bool = True, **kwargs: Unpack[BodyOptions]
+    ) -> RequestContext[ClientResponse]:
         """Send an OPTIONS request; see :meth:`request`."""
         return RequestContext(self._request(hdrs.METH_OPTIONS, url, allow_redirects=allow_redirects, **kwargs))
 
-    def head(self, url: str | URL, *, allow_redirects: bool = False, **kwargs: Any) -> RequestContext[ClientResponse]:
+    def head(
+        self, url: str | URL, *, allow_redirects: bool = False, **kwargs: Unpack[BodyOptions]
+    ) -> RequestContext[ClientResponse]:
         """Send a HEAD request, whose redirects are not followed unless asked for; see :meth:`request`."""
         return RequestContext(self._request(hdrs.METH_HEAD, url, allow_redirects=allow_redirects, **kwargs))
 
-    def post(self, url: str | URL, *, data: Any = None, **kwargs: Any) -> RequestContext[ClientResponse]:
+    def post(
+        self, url: str | URL, *, data: Any = None, **kwargs: Unpack[RedirectOptions]
+    ) -> RequestContext[ClientResponse]:
         """Send a POST request; see :meth:`request`."""
         return RequestContext(self._request(hdrs.METH_POST, url, data=data, **kwargs))
 
-    def put(self, url: str | URL, *, data: Any = None, **kwargs: Any) -> RequestContext[ClientResponse]:
+    def put(
+        self, url: str | URL, *, data: Any = None, **kwargs: Unpack[RedirectOptions]
+    ) -> RequestContext[ClientResponse]:
         """Send a PUT request; see :meth:`request`."""
         return RequestContext(self._request(hdrs.METH_PUT, url, data=data, **kwargs))
 
-    def patch(self, url: str | URL, *, data: Any = None, **kwargs: Any) -> RequestContext[ClientResponse]:
+    def patch(
+        self, url: str | URL, *, data: Any = None, **kwargs: Unpack[RedirectOptions]
+    ) -> RequestContext[ClientResponse]:
         """Send a PATCH request; see :meth:`request`."""
         return RequestContext(self._request(hdrs.METH_PATCH, url, data=data, **kwargs))
 
-    def delete(self, url: str | URL, **kwargs: Any) -> RequestContext[ClientResponse]:
+    def delete(self, url: str | URL, **kwargs: Unpack[RequestOptions]) -> RequestContext[ClientResponse]:
         """Send a DELETE request; see :meth:`request`."""
         return RequestContext(self._request(hdrs.METH_DELETE, url, **kwargs))
 
@@ -362,7 +370,9 @@ class ClientSession:
 
         return RequestContext(connect(self, url, **kwargs))
 
-    def request_once(self, method: str, url: str | URL, **kwargs: Any) -> Coroutine[Any, Any, ClientResponse]:
+    def request_once(
+        self, method: str, url: str | URL, **kwargs: Unpack[RequestOptions]
+    ) -> Coroutine[Any, Any, ClientResponse]:
         """Send a request; the bare coroutine of :meth:`request`."""
         return self._request(method, url, **kwargs)
 
@@ -418,6 +428,10 @@ class ClientSession:
         **sending: Any,
     ) -> Options:
         """Make the options of one request that was given some."""
+        known = RequestOptions.__optional_keys__
+        if unknown := sending.keys() - known:
+            name = min(unknown)
+            raise TypeError(f"a request has no argument {name!r}{suggest(name, known)}")
         own = self._options
         fields, skipped = own.headers, self._skip_auto_headers
         if headers is not None or skip_auto_headers is not None:
@@ -741,7 +755,7 @@ def request(
     version: HttpVersion = HttpVersion11,
     connector: BaseConnector | None = None,
     loop: Any = None,
-    **kwargs: Any,
+    **kwargs: Unpack[RequestOptions],
 ) -> SessionRequestContext:
     """Send one request with a session of its own: ``async with corelet.request("GET", url) as response``.
 

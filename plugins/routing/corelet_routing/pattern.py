@@ -25,6 +25,7 @@ from yarl import URL
 DEFAULT_EXPRESSION: Final = "[^{}/]+"
 
 _NAME: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+_ANGLED: Final = re.compile(r"<(?:\w+:)?(?P<name>\w+)>")
 _BRACE: Final = re.compile(r"[{}]")
 _ESCAPE_OR_BRACE: Final = re.compile(r"\\.|[{}]", re.DOTALL)
 
@@ -230,11 +231,21 @@ def _read_parts(text: str) -> Iterator[str | Variable]:
         if brace.group() == "}":
             raise ValueError(f"malformed route pattern {text!r}: '}}' at {place} closes nothing")
         if place > start:
-            yield requote(text[start:place])
+            yield _read_text(text, start, place)
         variable, start = _read_variable(text, place)
         yield variable
     if start < len(text):
-        yield requote(text[start:])
+        yield _read_text(text, start, len(text))
+
+
+def _read_text(text: str, start: int, end: int) -> str:
+    # No URL has these signs as they are, and other frameworks write variables with them.
+    if angled := _ANGLED.search(text, start, end):
+        raise ValueError(
+            f"malformed route pattern {text!r}: a variable is written '{{{angled['name']}}}', not {angled.group()!r}; "
+            "text in angle brackets is written with %3C and %3E"
+        )
+    return requote(text[start:end])
 
 
 def _read_variable(text: str, place: int) -> tuple[Variable, int]:

@@ -11,6 +11,8 @@ async def misuse(request: web.Request, session: ClientSession) -> None:
     web.RouteTable()  # mypy: attr-defined, pyright: reportAttributeAccessIssue, pyright: reportUnknownMemberType
     web.get(1, misuse)  # mypy: arg-type, pyright: reportArgumentType
     await session.get(5)  # mypy: arg-type, pyright: reportArgumentType
+    await session.get("/", timeout="long")  # mypy: arg-type, pyright: reportArgumentType
+    await session.post("/", timout=3)  # mypy: call-arg, pyright: reportCallIssue
     session.fetch("/")  # mypy: attr-defined, pyright: reportAttributeAccessIssue, pyright: reportUnknownMemberType
     number: int = request.method  # mypy: assignment, pyright: reportAssignmentType
     ws = web.WebSocketResponse()
