@@ -335,6 +335,7 @@ class NegotiatedConnection(ABC):
         notify = self.server.slots.connection_made
         if notify is not None:
             notify(self)
+        self.server.admit(self)
 
     @abstractmethod
     def data_received(self, data: bytes) -> None:

@@ -66,8 +66,9 @@ _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _CLOSE_FIELD: Final = b"Connection: close\r\n"
 #: What a response says in vain where the connection frames it. Source: RFC 9112 section 6.
 _FRAMING_FIELDS: Final = (CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING)
-#: The status for a peer whose deadline has come. Source: RFC 9110 section 15.5.9.
+#: For a peer whose deadline has come, and for one that finds no place. Source: RFC 9110 sections 15.5.9 and 15.6.4.
 _TOO_SLOW: Final = 408
+_NO_PLACE: Final = 503
 #: Renders errors where a plugin's renderer fails.
 _render_plainly: Final = make_error_renderer(debug=False)
 #: Bytes of a file that the system is asked to send at once: reading them from a disk holds up everybody.
@@ -98,6 +99,9 @@ class Service(ServiceBase):
 
     def add(self, connection: Connection) -> None:
         """Take a connection that has been made."""
+
+    def admit(self, connection: Connection) -> None:
+        """Give a new connection its place, or refuse it."""
 
     def discard(self, connection: Connection) -> None:
         """Forget a connection that has been lost."""
@@ -457,6 +461,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         notify = self._service.slots.connection_made
         if notify is not None:
             notify(self)
+        self._service.admit(self)
 
     def _make_parser(self, data: bytes) -> RequestParser | None:
         """Begin with the first bytes; None where they are for somebody else, or for nobody any more."""
@@ -818,6 +823,10 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
             self.serve()  # the next request is here, it only has not been looked at
         else:
             self._refuse(RemoteProtocolError(f"the head took longer than {deadlines.head_seconds} s", _TOO_SLOW))
+
+    def refuse_place(self, limit: int) -> None:
+        """Answer that all places are taken, and end."""
+        self._refuse(RemoteProtocolError(f"{limit} connections are open, none idle", _NO_PLACE))
 
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Answer bytes that are no request, and end. What was read before them has been answered."""

@@ -64,6 +64,14 @@ CLIENT_MAX_FIELDS: Final = 1000
 #: Seconds that answers in progress get after a stop was asked for. aiohttp's ``shutdown_timeout``.
 SHUTDOWN_SECONDS: Final = 60.0
 
+#: Part of the files that the process may open, by its soft RLIMIT_NOFILE, which a server's connections may be; the rest
+#: is for files, databases and a server's own business.
+CONNECTION_SHARE: Final = 0.9
+#: Idle connections that are closed at once where all places are taken: as many as nginx closes.
+MAX_EVICTED: Final = 32
+#: Connections beyond ``max_connections`` that are being refused or closed, at one time; more are cut off.
+MAX_LEAVING: Final = 64
+
 #: Bytes of a method before the answer is 501 (RFC 9112 section 3). The longest registered one has 17
 #: (UPDATEREDIRECTREF, RFC 4437).
 MAX_METHOD_BYTES: Final = 32

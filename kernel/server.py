@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
+import operator
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .access_logger import DEFAULT_FORMAT, AccessLogger
 from .connection import Connection, Service, choose_task_maker
 from .fields import format_http_date
-from .limits import CLIENT_MAX_FIELDS, CLIENT_MAX_SIZE, DEFAULT_DEADLINES, DEFAULT_LIMITS, READ_BUFFER_BYTES
+from .limits import (
+    CLIENT_MAX_FIELDS,
+    CLIENT_MAX_SIZE,
+    CONNECTION_SHARE,
+    DEFAULT_DEADLINES,
+    DEFAULT_LIMITS,
+    MAX_EVICTED,
+    MAX_LEAVING,
+    NEVER,
+    READ_BUFFER_BYTES,
+)
 from .negotiation import Negotiation
 from .pipeline import Slots
 from .request import BaseRequest, Request
@@ -51,6 +64,8 @@ class Server(Service):
         max_field_size: bytes, in place of ``limits.max_field_bytes``.
         max_headers: fields, in place of ``limits.max_fields``.
         read_bufsize: bytes of a body, or of requests to come, held before reading stops; default 262,144.
+        max_connections: that are open at one time; 0 for no limit, default nine tenths of the files that the process
+            may open. One more closes those that have been idle for long; where none is idle, it is answered by 503.
         tcp_keepalive: ask the kernel to probe silent peers; default True.
         logger: where errors go, default "corelet.server".
         access_log: where lines for answers go, default "corelet.access"; None for none.
@@ -77,6 +92,7 @@ class Server(Service):
         max_field_size: int | None = None,
         max_headers: int | None = None,
         read_bufsize: int = READ_BUFFER_BYTES,
+        max_connections: int | None = None,
         tcp_keepalive: bool = True,
         logger: logging.Logger = _logger,
         access_log: logging.Logger | None = _access_logger,
@@ -98,6 +114,7 @@ class Server(Service):
         self.deadlines = _replace(deadlines, keepalive_seconds=keepalive_timeout, linger_seconds=lingering_time)
         self.keepalive_seconds = self.deadlines.keepalive_seconds
         self.read_bufsize = read_bufsize
+        self.max_connections = _take_max_connections(max_connections)
         self.tcp_keepalive = tcp_keepalive
         self.logger = logger
         self.slots = slots or Slots(debug)
@@ -114,6 +131,11 @@ class Server(Service):
         self.is_stopping = False
         self._is_stopped = False
         self._connections: set[Connection | NegotiatedConnection] = set()
+        # Of these, what was closed or refused for want of places, and is still open.
+        self._leaving: set[Connection | NegotiatedConnection] = set()
+        self._refused_count = 0
+        # The time at which no connection was idle; idle ones are looked for once between two ticks.
+        self._busy_at = NEVER
         self.stalled: set[Connection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -161,9 +183,46 @@ class Server(Service):
         if self._is_stopped:  # its TLS handshake has outlasted the server
             connection.abort()
 
+    def admit(self, connection: Connection | NegotiatedConnection) -> None:
+        """Give a new connection its place; where all are taken, an idle one's, and where none is idle, refuse it."""
+        if not self.max_connections or len(self._connections) - len(self._leaving) <= self.max_connections:
+            return
+        if self._make_room(connection):
+            return
+        self._refused_count += 1
+        if isinstance(connection, Connection):
+            self._dismiss(connection, partial(connection.refuse_place, self.max_connections))
+        else:
+            self._dismiss(connection, connection.abort)
+
+    def _make_room(self, newcomer: Connection | NegotiatedConnection) -> bool:
+        """Close some of the idle connections, those that would be closed first anyway."""
+        if self._busy_at == self.now:
+            return False
+        idle = [
+            connection
+            for connection in self._connections - self._leaving
+            if connection is not newcomer and connection.is_idle
+        ]
+        count = min(MAX_EVICTED, 1 + self.max_connections // MAX_EVICTED)
+        for connection in heapq.nsmallest(count, idle, key=operator.attrgetter("deadline")):
+            self._dismiss(connection, connection.close_idle)
+        if not idle:
+            self._busy_at = self.now
+        return bool(idle)
+
+    def _dismiss(self, connection: Connection | NegotiatedConnection, end: Callable[[], object]) -> None:
+        """End a connection, which may take its peer's time; at once where many do."""
+        self._leaving.add(connection)
+        if len(self._leaving) <= MAX_LEAVING:
+            end()
+        else:
+            connection.abort()
+
     def discard(self, connection: Connection | NegotiatedConnection) -> None:
         """Forget a connection that has been lost."""
         self._connections.discard(connection)
+        self._leaving.discard(connection)
         if isinstance(connection, Connection):
             self.stalled.discard(connection)
         if not self._connections:
@@ -181,6 +240,9 @@ class Server(Service):
             connection.expire()
         for connection in tuple(self.stalled):
             connection.check_writing()
+        if self._refused_count:
+            count, self._refused_count = self._refused_count, 0
+            self.logger.warning("Refused %d connections: %d are open, none idle", count, self.max_connections)
 
     def pre_shutdown(self) -> None:
         """Begin to stop: answers say ``Connection: close`` from now on."""
@@ -254,6 +316,23 @@ def make_server(app: Application, **arguments: Any) -> Server:
         client_max_fields=app.client_max_fields,
         **settings,
     )
+
+
+def _take_max_connections(given: int | None) -> int:
+    if given is None:
+        return _find_max_connections()
+    if given < 0:
+        raise ValueError(f"max_connections is {given}, expected a number of connections, or 0 for no limit")
+    return given
+
+
+def _find_max_connections() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return 0
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 0 if soft == resource.RLIM_INFINITY else int(soft * CONNECTION_SHARE)
 
 
 def _replace(settings: Any, **given: Any) -> Any:
