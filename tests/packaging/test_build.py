@@ -154,4 +154,4 @@ def test_the_samples_remarks_are_read() -> None:
     assert ("misuse.py", 10, "arg-type") in read_remarks(SAMPLE / "misuse.py", "mypy")
     for checker in ("mypy", "pyright"):
         lines = {number for _, number, _ in read_remarks(SAMPLE / "misuse.py", checker)}
-        assert len(lines) == 11, checker
+        assert len(lines) == 13, checker

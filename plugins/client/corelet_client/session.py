@@ -15,7 +15,6 @@ from multidict import CIMultiDict, getversion
 from yarl import URL
 
 from corelet import BytesPayload, HttpVersion, HttpVersion11, JsonPayload, Limits, hdrs
-from corelet.names import suggest
 from corelet.plugins import make_manager
 
 from . import plugin
@@ -428,10 +427,8 @@ class ClientSession:
         **sending: Any,
     ) -> Options:
         """Make the options of one request that was given some."""
-        known = RequestOptions.__optional_keys__
-        if unknown := sending.keys() - known:
-            name = min(unknown)
-            raise TypeError(f"a request has no argument {name!r}{suggest(name, known)}")
+        if unknown := sending.keys() - RequestOptions.__optional_keys__:
+            raise _make_argument_error(min(unknown))
         own = self._options
         fields, skipped = own.headers, self._skip_auto_headers
         if headers is not None or skip_auto_headers is not None:
@@ -746,6 +743,13 @@ def _extend_query(url: URL, params: QueryParams) -> URL:
         fragment=url.raw_fragment,
         encoded=True,
     )
+
+
+def _make_argument_error(name: str) -> TypeError:
+    from difflib import get_close_matches  # here, since only errors need it
+
+    near = "".join(f"; did you mean {each}?" for each in get_close_matches(name, RequestOptions.__optional_keys__, n=1))
+    return TypeError(f"a request has no argument {name!r}{near}")
 
 
 def request(
