@@ -131,12 +131,14 @@ def pytest_collection_finish(session):
     gc.freeze()
 """
 
-#: The runner -> pytest's configuration, the loops, and the mark of its tests.
+#: The runner -> pytest's configuration, the loops, and the mark of its tests. Which plugin comes first where both are
+#: installed is a matter of folders.
 RUNNERS = {
     "asyncio mode": (AUTO, ASYNCIO_LOOPS, ""),
     "asyncio strict, checked": (STRICT + CHECKED, ASYNCIO_LOOPS, "asyncio"),
     "anyio, checked": ("addopts = -p no:asyncio\n" + CHECKED, ANYIO_LOOPS, "anyio"),
-    "anyio beside asyncio": (STRICT, ANYIO_LOOPS, "anyio"),
+    "anyio before asyncio": ("addopts = -p anyio -p asyncio\n" + STRICT, ANYIO_LOOPS, "anyio"),
+    "anyio behind asyncio": ("addopts = -p asyncio -p anyio\n" + STRICT, ANYIO_LOOPS, "anyio"),
 }
 
 

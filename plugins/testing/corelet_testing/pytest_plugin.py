@@ -61,31 +61,31 @@ class Toolbox:
         return client
 
 
-async def _open_toolbox() -> AsyncIterator[Toolbox]:
-    async with AsyncExitStack() as opened:
-        yield Toolbox(opened)
+def _make_fixtures(fixture: Callable[..., Any], runner: str) -> tuple[Any, Any]:
+    """Make the fixtures of one runner, of functions of their own: pytest-asyncio marks the functions that it takes."""
+
+    async def open_toolbox() -> AsyncIterator[Toolbox]:
+        async with AsyncExitStack() as opened:
+            yield Toolbox(opened)
+
+    async def watch_leaks() -> AsyncIterator[None]:
+        from .leak import LeakWatch
+
+        watch = LeakWatch()
+        yield
+        await watch.check()
+
+    return fixture(open_toolbox, name=f"corelet_toolbox_{runner}"), fixture(watch_leaks, name=f"corelet_leaks_{runner}")
 
 
-async def _watch_leaks() -> AsyncIterator[None]:
-    from .leak import LeakWatch
-
-    watch = LeakWatch()
-    yield
-    await watch.check()
-
-
-# The same fixtures for both runners: each takes only those that are its own.
-
-corelet_toolbox_anyio = pytest.fixture(_open_toolbox, name="corelet_toolbox_anyio")
-corelet_leaks_anyio = pytest.fixture(_watch_leaks, name="corelet_leaks_anyio")
+corelet_toolbox_anyio, corelet_leaks_anyio = _make_fixtures(pytest.fixture, "anyio")
 
 try:
     import pytest_asyncio
 except ImportError:  # anyio alone
     pass
 else:
-    corelet_toolbox_asyncio = pytest_asyncio.fixture(_open_toolbox, name="corelet_toolbox_asyncio")
-    corelet_leaks_asyncio = pytest_asyncio.fixture(_watch_leaks, name="corelet_leaks_asyncio")
+    corelet_toolbox_asyncio, corelet_leaks_asyncio = _make_fixtures(pytest_asyncio.fixture, "asyncio")
 
 
 def _find_runner(request: pytest.FixtureRequest) -> str | None:
