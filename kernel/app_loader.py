@@ -80,7 +80,9 @@ def _import(name: str) -> ModuleType:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         parent, _, missing = error.name.rpartition(".")
-        raise AppLoadError(f"there is no module {error.name}{suggest(missing, _list_modules(parent))}") from error
+        near = suggest(missing, _list_modules(parent))
+        where = "" if parent or near else f" in {os.getcwd()}, nor is one installed"
+        raise AppLoadError(f"there is no module {error.name}{where}{near}") from error
 
 
 def _list_modules(parent: str) -> list[str]:
