@@ -99,7 +99,7 @@ SET_BY: Final = {
 }
 #: Limit -> what else sets it.
 SET_OTHERWISE: Final = {
-    "corelet.limits.CONNECTION_SHARE": "`web.run_app(max_connections=...)`",
+    "corelet.limits.RESERVED_FILES": "`web.run_app(max_connections=...)`",
     "corelet_client.websocket.CLOSE_SECONDS": "`corelet.ClientWSTimeout(ws_close=...)`",
     "corelet_sessions.redis_storage.MAX_CONNECTIONS": "`?max_connections=` of the URL",
     "corelet_sessions.redis_storage.TIMEOUT_SECONDS": "`?socket_timeout=` and the like of the URL",

@@ -368,11 +368,19 @@ class NegotiatedConnection(ABC):
     def is_idle(self) -> bool:
         """Whether nothing is being read or answered, so that a stopping server may close."""
 
+    @property
+    def idle_since(self) -> float:
+        """Since when, by ``server.now``, nothing has been read, answered or left to send; infinite while anything is.
+
+        A server whose places are all taken closes what has been idle for longest; by default nothing of this protocol.
+        """
+        return float("inf")
+
     def stop(self) -> None:
         """Begin nothing new after what is at work; the server has begun to stop."""
 
     def close_idle(self) -> None:
-        """Close unless something is being read or answered."""
+        """Close unless something is being read or answered; what stays open is expired after ``linger_seconds``."""
         if self.is_idle and self.transport is not None:
             self.transport.close()
 

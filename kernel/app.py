@@ -34,6 +34,7 @@ _T = TypeVar("_T")
 _D = TypeVar("_D")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+_NOTHING: Final[Any] = object()
 _HOW_TO_ROUTE: Final = (
     "a route is added by app.router.add_get(path, handler), or by web.RouteTableDef and app.add_routes"
 )
@@ -437,23 +438,26 @@ class Application(MutableMapping["str | AppKey[Any]", Any]):
     @overload
     def get(self, key: str, default: Any = None) -> Any: ...
 
-    def get(self, key: str | AppKey[_T], default: Any = None) -> Any:
+    def get(self, key: str | AppKey[_T], default: Any = _NOTHING) -> Any:
         """Get a value of the state, or ``default``.
 
         Raises:
             TypeError: it looks as if a route was meant.
         """
-        if isinstance(key, str) and key.startswith("/") and default is None and key not in self._state:
+        if default is not _NOTHING:
+            return self._state.get(key, default)
+        if isinstance(key, str) and key.startswith("/") and key not in self._state:
             raise TypeError(f"app.get() gets a value of the application's state: {_HOW_TO_ROUTE}")
-        return self._state.get(key, default)
+        return self._state.get(key)
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            error = AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
             if name in _ROUTING_NAMES:
-                error.args = (f"{error}: {_HOW_TO_ROUTE}",)
-            raise error
+                message = f"{type(self).__name__!r} object has no attribute {name!r}: {_HOW_TO_ROUTE}"
+                raise AttributeError(message, name=name, obj=self)
+            # The error of its own, which may be that of a property.
+            return object.__getattribute__(self, name)
 
     def __len__(self) -> int:
         return len(self._state)

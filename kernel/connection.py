@@ -410,7 +410,9 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
     def resume_writing(self) -> None:
         """The transport's buffer has room again."""
         self._is_writing_paused = False
-        self._service.stalled.discard(self)
+        # A closing connection has no other bound for what is left below the buffer's low mark.
+        if not self._is_deaf:
+            self._service.stalled.discard(self)
         self._wake_drain(None)
         if self._upgraded is not None:
             self._upgraded.resume_writing()
@@ -442,7 +444,9 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         if transport is None:
             return
         size = transport.get_write_buffer_size()
-        if size < self._stall_size:
+        if not size:
+            self._service.stalled.discard(self)
+        elif size < self._stall_size:
             self._stall_deadline = self._service.now + self._service.deadlines.write_seconds
         elif self._service.now >= self._stall_deadline:
             self._service.logger.debug("peer took no byte for %s s", self._service.deadlines.write_seconds)
@@ -891,6 +895,15 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
     def is_idle(self) -> bool:
         """Whether no request is being read or answered."""
         return self._request is None and not self._is_receiving and (self._parser is None or self._parser.is_idle)
+
+    @property
+    def idle_since(self) -> float:
+        """Since when, by the server's clock, nothing was read, answered or left to send; NEVER while anything is."""
+        if self._transport is None or self._is_deaf or not self.is_idle or self._has_unsent():
+            return NEVER
+        deadlines = self._service.deadlines
+        allowed = deadlines.head_seconds if self._parser is None else self._service.keepalive_seconds
+        return self.deadline - allowed if self.deadline < NEVER else 0.0
 
     def close_idle(self) -> None:
         """Close unless a request is being read or answered."""

@@ -64,11 +64,13 @@ CLIENT_MAX_FIELDS: Final = 1000
 #: Seconds that answers in progress get after a stop was asked for. aiohttp's ``shutdown_timeout``.
 SHUTDOWN_SECONDS: Final = 60.0
 
-#: Part of the files that the process may open, by its soft RLIMIT_NOFILE, which a server's connections may be; the rest
-#: is for files, databases and a server's own business.
-CONNECTION_SHARE: Final = 0.9
-#: Idle connections that are closed at once where all places are taken: as many as nginx closes.
-MAX_EVICTED: Final = 32
+#: Files that connections leave at least to the rest of the process, of those that it may open (RLIMIT_NOFILE); a tenth
+#: where that is more, and a half where there are fewer than 512.
+RESERVED_FILES: Final = 256
+#: Seconds that a connection has been idle before it makes room for another where all places are taken.
+MIN_IDLE_SECONDS: Final = 1.0
+#: Idle connections that make room between two looks at all deadlines.
+MAX_EVICTED: Final = 256
 #: Connections beyond ``max_connections`` that are being refused or closed, at one time; more are cut off.
 MAX_LEAVING: Final = 64
 

@@ -17,13 +17,13 @@ from .fields import format_http_date
 from .limits import (
     CLIENT_MAX_FIELDS,
     CLIENT_MAX_SIZE,
-    CONNECTION_SHARE,
     DEFAULT_DEADLINES,
     DEFAULT_LIMITS,
     MAX_EVICTED,
     MAX_LEAVING,
-    NEVER,
+    MIN_IDLE_SECONDS,
     READ_BUFFER_BYTES,
+    RESERVED_FILES,
 )
 from .negotiation import Negotiation
 from .pipeline import Slots
@@ -64,8 +64,9 @@ class Server(Service):
         max_field_size: bytes, in place of ``limits.max_field_bytes``.
         max_headers: fields, in place of ``limits.max_fields``.
         read_bufsize: bytes of a body, or of requests to come, held before reading stops; default 262,144.
-        max_connections: that are open at one time; 0 for no limit, default nine tenths of the files that the process
-            may open. One more closes those that have been idle for long; where none is idle, it is answered by 503.
+        max_connections: that are open at one time; 0 for no limit, by default a tenth of the files that the process
+            may open is left to others, 256 at least. One more closes what has been idle for longest; where nothing has
+            been for a second, it is answered by 503. TLS handshakes in progress are not counted.
         tcp_keepalive: ask the kernel to probe silent peers; default True.
         logger: where errors go, default "corelet.server".
         access_log: where lines for answers go, default "corelet.access"; None for none.
@@ -134,8 +135,8 @@ class Server(Service):
         # Of these, what was closed or refused for want of places, and is still open.
         self._leaving: set[Connection | NegotiatedConnection] = set()
         self._refused_count = 0
-        # The time at which no connection was idle; idle ones are looked for once between two ticks.
-        self._busy_at = NEVER
+        # What may make room until the next tick, that which has been idle for longest at the end; None before a look.
+        self._idle: list[Connection | NegotiatedConnection] | None = None
         self.stalled: set[Connection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -187,7 +188,7 @@ class Server(Service):
         """Give a new connection its place; where all are taken, an idle one's, and where none is idle, refuse it."""
         if not self.max_connections or len(self._connections) - len(self._leaving) <= self.max_connections:
             return
-        if self._make_room(connection):
+        if self._make_room():
             return
         self._refused_count += 1
         if isinstance(connection, Connection):
@@ -195,29 +196,31 @@ class Server(Service):
         else:
             self._dismiss(connection, connection.abort)
 
-    def _make_room(self, newcomer: Connection | NegotiatedConnection) -> bool:
-        """Close some of the idle connections, those that would be closed first anyway."""
-        if self._busy_at == self.now:
-            return False
-        idle = [
-            connection
-            for connection in self._connections - self._leaving
-            if connection is not newcomer and connection.is_idle
-        ]
-        count = min(MAX_EVICTED, 1 + self.max_connections // MAX_EVICTED)
-        for connection in heapq.nsmallest(count, idle, key=operator.attrgetter("deadline")):
-            self._dismiss(connection, connection.close_idle)
-        if not idle:
-            self._busy_at = self.now
-        return bool(idle)
+    def _make_room(self) -> bool:
+        """Close what has been idle for longest; idle connections are looked for once between two ticks."""
+        if self._idle is None:
+            self._idle = self._find_idle()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.idle_since <= self.now - MIN_IDLE_SECONDS:
+                self._dismiss(connection, connection.close_idle)
+                return True
+        return False
+
+    def _find_idle(self) -> list[Connection | NegotiatedConnection]:
+        """Find what has been idle for longest, that at the end."""
+        latest = self.now - MIN_IDLE_SECONDS
+        idle = [each for each in self._connections if each.idle_since <= latest and each not in self._leaving]
+        return heapq.nsmallest(MAX_EVICTED, idle, key=operator.attrgetter("idle_since"))[::-1]
 
     def _dismiss(self, connection: Connection | NegotiatedConnection, end: Callable[[], object]) -> None:
         """End a connection, which may take its peer's time; at once where many do."""
         self._leaving.add(connection)
-        if len(self._leaving) <= MAX_LEAVING:
-            end()
-        else:
+        if len(self._leaving) > MAX_LEAVING:
             connection.abort()
+            return
+        end()
+        connection.deadline = min(connection.deadline, self.now + self.deadlines.linger_seconds)
 
     def discard(self, connection: Connection | NegotiatedConnection) -> None:
         """Forget a connection that has been lost."""
@@ -240,6 +243,7 @@ class Server(Service):
             connection.expire()
         for connection in tuple(self.stalled):
             connection.check_writing()
+        self._idle = None
         if self._refused_count:
             count, self._refused_count = self._refused_count, 0
             self.logger.warning("Refused %d connections: %d are open, none idle", count, self.max_connections)
@@ -332,7 +336,9 @@ def _find_max_connections() -> int:
     except ImportError:  # Windows has no such limit
         return 0
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 0 if soft == resource.RLIM_INFINITY else int(soft * CONNECTION_SHARE)
+    if soft == resource.RLIM_INFINITY:
+        return 0
+    return soft - min(max(RESERVED_FILES, soft // 10), soft // 2)
 
 
 def _replace(settings: Any, **given: Any) -> Any:

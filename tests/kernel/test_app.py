@@ -391,11 +391,22 @@ def test_decorators_of_other_frameworks_are_answered_by_what_to_write(name: str)
         _ = make_app().nothing
 
 
+def test_a_property_of_a_subclass_keeps_its_own_error() -> None:
+    class Shop(Application):
+        @property
+        def database(self) -> Any:
+            return self.conection
+
+    with pytest.raises(AttributeError, match="no attribute 'conection'"):
+        _ = Shop(handler=hello, plugins=[]).database
+
+
 def test_get_takes_no_path_for_a_key_of_the_state() -> None:
     app = make_app()
     with pytest.raises(TypeError, match=r"app\.get\(\) gets a value of the application's state: a route is added by"):
         app.get("/")
     assert app.get("/", "default") == "default"
+    assert app.get("/", None) is None
     app["/"] = "root"
     assert app.get("/") == "root"
 

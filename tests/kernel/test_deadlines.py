@@ -287,13 +287,14 @@ async def test_a_reader_that_is_slow_but_steady_lives_on(start_server: Start, co
     assert read > size
 
 
-async def test_a_closing_connection_whose_peer_takes_no_byte_is_ended(start_server: Start, connect: Connect) -> None:
+@pytest.mark.parametrize("unread", [100_000, 15_000])
+async def test_a_closing_connection_whose_peer_takes_no_byte_is_ended(start_server: Start, unread: int) -> None:
     import os
 
     async def handler(request: Any) -> Response:
         with socket.socket(fileno=os.dup(request.get_extra_info("socket").fileno())) as own:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        return Response(body=b"x" * 60_000)
+        return Response(body=b"x" * 200_000)
 
     served = await start_server(handler, write_seconds=1)
     loop = asyncio.get_running_loop()
@@ -304,7 +305,11 @@ async def test_a_closing_connection_whose_peer_takes_no_byte_is_ended(start_serv
         started = loop.time()
         await loop.sock_sendall(sock, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         await asyncio.sleep(0.3)
-        assert served.server.connections
+        (connection,) = served.server.connections
+        assert connection.transport is not None
+        while connection.transport.get_write_buffer_size() > unread:
+            assert await loop.sock_recv(sock, 1000)
+            started = loop.time()
         while served.server.connections and loop.time() - started < 8:  # noqa: ASYNC110 -- ends have no event
             await asyncio.sleep(0.02)
         assert 0.6 < loop.time() - started < 3

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
+import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
-from corelet.limits import MAX_LEAVING
+from corelet.limits import MAX_LEAVING, MIN_IDLE_SECONDS
 from corelet.response import Response
 from corelet.server import Server
-from tests.conftest import Connect, Serve
+from tests.conftest import Connect, Serve, Served
 from tests.kernel.test_negotiation import Shout
 from tests.kernel.test_upgrade import UPGRADE, Upgrader
+from tests.raw_client import RawClient
+
+#: Seconds for the server's clock to go on, and for a connection to have been idle for long.
+SOME_TICKS = 0.6
+LONG_IDLE = MIN_IDLE_SECONDS + SOME_TICKS
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -82,27 +88,74 @@ async def test_a_place_that_becomes_free_is_taken(serve: Serve, connect: Connect
     assert not await third.is_closed()
 
 
-async def test_the_connection_that_is_idle_for_longest_makes_room(serve: Serve, connect: Connect, gate: Gate) -> None:
-    served = await serve(gate.handle, max_connections=3, keepalive_timeout=60)
-    busy, older, newer = [await connect(served) for _ in range(3)]
+async def test_what_is_idle_for_longest_makes_room(serve: Serve, connect: Connect, gate: Gate) -> None:
+    served = await serve(gate.handle, max_connections=4, keepalive_timeout=60)
+    busy, silent, older, newer = [await connect(served) for _ in range(4)]
     await gate.hold(busy)
     assert (await older.get()).status == 200
-    await asyncio.sleep(0.6)  # the server's clock has two ticks a second
+    await asyncio.sleep(SOME_TICKS)
     assert (await newer.get()).status == 200
-    newcomer = await connect(served)
-    assert (await newcomer.get()).status == 200
-    assert await older.is_closed()
+    await asyncio.sleep(LONG_IDLE)
+    newcomers = [await connect(served) for _ in range(2)]
+    assert [(await newcomer.get()).status for newcomer in newcomers] == [200, 200]
+    assert [await client.is_closed() for client in (silent, older, newer)] == [True, True, False]
     assert (await newer.get()).status == 200
     gate.is_open.set()
     assert (await busy.read_answer()).status == 200
 
 
-async def test_a_silent_connection_makes_room_as_well(serve: Serve, connect: Connect, gate: Gate) -> None:
-    served = await serve(gate.handle, max_connections=1)
-    silent = await connect(served)
-    await until(lambda: served.server.connections)
-    assert (await (await connect(served)).get()).status == 200
-    assert await silent.is_closed()
+async def test_who_has_been_idle_for_a_moment_keeps_its_place(serve: Serve, connect: Connect, gate: Gate) -> None:
+    served = await serve(gate.handle, max_connections=2)
+    first, silent = [await connect(served) for _ in range(2)]
+    assert (await first.get()).status == 200
+    await until(lambda: len(served.server.connections) == 2)
+    assert (await (await connect(served)).read_answer()).status == 503
+    assert [(await client.get()).status for client in (first, silent)] == [200, 200]
+
+
+def shrink_send_buffer(request: Any) -> None:
+    with socket.socket(fileno=os.dup(request.get_extra_info("socket").fileno())) as own:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+
+def slow_socket(served: Served) -> socket.socket:
+    """Give a connection that holds little of what it does not read."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect((served.host, served.port))
+    return sock
+
+
+async def test_an_answer_on_its_way_is_not_cut_off(serve: Serve, connect: Connect) -> None:
+    body = b"x" * 60_000
+
+    async def handler(request: Any) -> Response:
+        shrink_send_buffer(request)
+        return Response(body=body)
+
+    served = await serve(handler, max_connections=1)
+    with slow_socket(served) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.sleep(LONG_IDLE)
+        (connection,) = served.server.connections
+        assert connection.is_idle
+        assert (await (await connect(served)).read_answer()).status == 503
+        slow = RawClient(*await asyncio.open_connection(sock=sock.dup()))
+        assert (await slow.read_answer()).body == body
+        await slow.close()
+
+
+async def test_a_refusal_of_a_body_that_is_still_sent_arrives(serve: Serve, connect: Connect) -> None:
+    async def refuse(request: Any) -> Response:
+        return Response(status=413, headers={"Connection": "close"})
+
+    served = await serve(refuse, max_connections=1)
+    sender = await connect(served)
+    await sender.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+    await asyncio.sleep(LONG_IDLE)
+    assert (await (await connect(served)).read_answer()).status == 503
+    await sender.send("x" * 100_000)
+    assert (await sender.read_answer()).status == 413
 
 
 async def test_an_upgraded_connection_keeps_its_place(serve: Serve, connect: Connect) -> None:
@@ -117,14 +170,13 @@ async def test_an_upgraded_connection_keeps_its_place(serve: Serve, connect: Con
 async def test_a_negotiated_connection_without_a_place_is_cut_off(serve: Serve, connect: Connect, gate: Gate) -> None:
     served = await serve(gate.handle, max_connections=1)
     await gate.hold(await connect(served))
-    newcomer = Shout(served.server)
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    with theirs:
-        await asyncio.get_running_loop().create_connection(lambda: newcomer, sock=ours)
-        await until(lambda: newcomer.transport is None)
-        assert theirs.recv(1) == b""
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(lambda: Shout(served.server), "127.0.0.1", 0)
+    newcomer = RawClient(*await asyncio.open_connection(*listening.sockets[0].getsockname()))
+    assert await newcomer.is_closed(5)
     assert len(served.server.connections) == 1
+    await newcomer.close()
+    listening.close()
 
 
 async def test_a_flood_takes_no_more_than_the_places_and_a_few(
@@ -146,9 +198,56 @@ async def test_a_flood_takes_no_more_than_the_places_and_a_few(
     assert [(await client.read_answer()).status for client in busy] == [200] * 4
 
 
-def test_the_default_leaves_files_for_others() -> None:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert Server(Gate.handle).max_connections == int(soft * 0.9)  # type: ignore[arg-type]  # never called
+FLOODED = """
+import asyncio, logging, resource, sys
+from corelet import web
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[1])))
+
+async def read_file(request):
+    with open("/dev/null") as file:
+        return web.Response(text=file.read())
+
+async def main():
+    logging.basicConfig(level=logging.ERROR)
+    app = web.Application(handler=read_file)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("files", [600, 1024])
+async def test_the_default_leaves_files_for_others(files: int) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FLOODED, str(files), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    port = int(await process.stdout.readline())
+    client = RawClient(*await asyncio.open_connection("127.0.0.1", port))
+    flood: list[asyncio.StreamWriter] = []
+
+    async def connect_many() -> None:
+        for _ in range(8):
+            opened = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(100)))
+            flood.extend(writer for _, writer in opened)
+
+    flooding = asyncio.create_task(connect_many())
+    statuses = set()
+    while not flooding.done():
+        statuses.add((await client.get()).status)
+    await flooding
+    assert statuses == {200}
+    for writer in flood:
+        writer.close()
+    await client.close()
+    process.terminate()
+    _, said = await process.communicate()
+    assert said == b""
 
 
 async def test_nothing_is_refused_without_a_limit(serve: Serve, connect: Connect, gate: Gate) -> None:
