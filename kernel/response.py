@@ -642,6 +642,8 @@ class StreamResponse(DataMapping):
     def _start_coding(self, request: BaseRequest) -> AbstractEncoder | None:
         """Choose a content coding and name it in the head; None where the peer accepts none of ours."""
         headers = self.headers
+        if self._status == 304:
+            _weaken_stored_tag(headers, request)
         if hdrs.CONTENT_ENCODING in headers or self._status not in _STATUSES_WITH_BODY:
             return None
         coding = self._choose_coding(request)
@@ -864,7 +866,7 @@ class Response(StreamResponse):
     def _start_body(self, request: BaseRequest) -> AbstractEncoder | None:
         """Code a small body at once, so that its length is known; see :meth:`StreamResponse.prepare`."""
         body = self._body
-        encoder = self._start_coding(request) if body else None
+        encoder = self._start_coding(request) if body or self._status == 304 else None
         if encoder is None or type(body) is not bytes or len(body) > JOIN_BYTES:
             return encoder
         self._coded_body = encoder.encode(body) + encoder.finish()
@@ -978,6 +980,13 @@ def _parse_length(value: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= 18):
         raise LocalProtocolError(f"Content-Length is {value!r}, expected a whole number from 0")
     return int(value)
+
+
+def _weaken_stored_tag(headers: CIMultiDict[str], request: BaseRequest) -> None:
+    """Name the tag of what was not modified as the peer has it: weak where that was coded. Source: RFC 9110 15.4.5."""
+    tag = headers.get(hdrs.ETAG, "")
+    if tag.startswith('"') and f"W/{tag}" in ",".join(request.headers.getall(hdrs.IF_NONE_MATCH, ())):
+        headers[hdrs.ETAG] = f"W/{tag}"
 
 
 def _drop_keep_alive(headers: CIMultiDict[str]) -> None:

@@ -170,6 +170,14 @@ async def test_not_modified_says_what_it_varies_by(ask: Ask) -> None:
     assert (answer.field("vary"), answer.field("content-encoding")) == ("Accept-Encoding", None)
 
 
+@pytest.mark.parametrize(
+    ("stored", "expected"), [('"b", W/"a"', 'W/"a"'), ('"a"', '"a"'), ('W/"b"', '"a"'), ("*", '"a"')]
+)
+async def test_not_modified_names_the_tag_as_the_peer_has_it(ask: Ask, stored: str, expected: str) -> None:
+    answer = await ask(lambda: web.Response(status=304, headers={"ETag": '"a"'}), fields=f"If-None-Match: {stored}\r\n")
+    assert answer.field("etag") == expected
+
+
 async def test_head_has_the_fields_of_get(ask: Ask) -> None:
     get, head = [await ask(make_text, method=method) for method in ("GET", "HEAD")]
     without_date = [[field for field in answer.fields if field[0] != "date"] for answer in (get, head)]
