@@ -511,7 +511,7 @@ class Instrument:
         """The answer was handed to the transport; ``response`` is None where there is none, as the peer has gone."""
 
     def request_refused(self, status: int, reason: str) -> None:
-        """The peer broke HTTP/1.1 and is answered by ``status``; there is no request."""
+        """The peer broke HTTP/1.1, or found no place, and is answered by ``status``; there is no request."""
 
 
 class Channel(Protocol):

@@ -57,7 +57,11 @@ class Families:
             "connections", "Open connections.", namespace=namespace, registry=registry, multiprocess_mode="livesum"
         )
         self.refused: Final = Counter(
-            "refused", "Bytes refused that were no request.", ("status",), namespace=namespace, registry=registry
+            "refused",
+            "Peers refused without a request: bytes that were none, or no place for a connection.",
+            ("status",),
+            namespace=namespace,
+            registry=registry,
         )
 
 
