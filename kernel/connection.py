@@ -410,8 +410,8 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
     def resume_writing(self) -> None:
         """The transport's buffer has room again."""
         self._is_writing_paused = False
-        # A closing connection has no other bound for what is left below the buffer's low mark.
-        if not self._is_deaf:
+        # What is left of a last answer below the buffer's low mark has no other bound.
+        if self._request is not None or not self._is_deaf:
             self._service.stalled.discard(self)
         self._wake_drain(None)
         if self._upgraded is not None:
@@ -444,7 +444,7 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         if transport is None:
             return
         size = transport.get_write_buffer_size()
-        if not size:
+        if not size and self._request is None:
             self._service.stalled.discard(self)
         elif size < self._stall_size:
             self._stall_deadline = self._service.now + self._service.deadlines.write_seconds

@@ -65,8 +65,8 @@ CLIENT_MAX_FIELDS: Final = 1000
 SHUTDOWN_SECONDS: Final = 60.0
 
 #: Files that connections leave at least to the rest of the process, of those that it may open (RLIMIT_NOFILE); a tenth
-#: where that is more, and a half where there are fewer than 512.
-RESERVED_FILES: Final = 256
+#: where that is more, a half where there are fewer than 1,024. Two turns of a loop may accept 256 before any is closed.
+RESERVED_FILES: Final = 512
 #: Seconds that a connection has been idle before it makes room for another where all places are taken.
 MIN_IDLE_SECONDS: Final = 1.0
 #: Idle connections that make room between two looks at all deadlines.

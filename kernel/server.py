@@ -65,7 +65,7 @@ class Server(Service):
         max_headers: fields, in place of ``limits.max_fields``.
         read_bufsize: bytes of a body, or of requests to come, held before reading stops; default 262,144.
         max_connections: that are open at one time; 0 for no limit, by default a tenth of the files that the process
-            may open is left to others, 256 at least. One more closes what has been idle for longest; where nothing has
+            may open is left to others, 512 at least. One more closes what has been idle for longest; where nothing has
             been for a second, it is answered by 503. TLS handshakes in progress are not counted.
         tcp_keepalive: ask the kernel to probe silent peers; default True.
         logger: where errors go, default "corelet.server".
