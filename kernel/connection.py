@@ -92,6 +92,7 @@ class Service(ServiceBase):
     client_max_size: int
     client_max_fields: int
     read_bufsize: int
+    max_connections: int
     sends_continue: bool
     handler_cancellation: bool
     tcp_keepalive: bool
@@ -828,8 +829,9 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
         else:
             self._refuse(RemoteProtocolError(f"the head took longer than {deadlines.head_seconds} s", _TOO_SLOW))
 
-    def refuse_place(self, limit: int) -> None:
+    def refuse_place(self) -> None:
         """Answer that all places are taken, and end."""
+        limit = self._service.max_connections
         self._refuse(RemoteProtocolError(f"{limit} connections are open, none idle", _NO_PLACE))
 
     def _refuse(self, error: RemoteProtocolError) -> None:

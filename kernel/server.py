@@ -8,7 +8,6 @@ import logging
 import operator
 import time
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .access_logger import DEFAULT_FORMAT, AccessLogger
@@ -191,10 +190,7 @@ class Server(Service):
         if self._make_room():
             return
         self._refused_count += 1
-        if isinstance(connection, Connection):
-            self._dismiss(connection, partial(connection.refuse_place, self.max_connections))
-        else:
-            self._dismiss(connection, connection.abort)
+        self._dismiss(connection, connection.refuse_place if isinstance(connection, Connection) else connection.abort)
 
     def _make_room(self) -> bool:
         """Close what has been idle for longest; idle connections are looked for once between two ticks."""

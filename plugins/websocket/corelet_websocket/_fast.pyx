@@ -840,7 +840,7 @@ cdef class Channel:
         self.loop = loop
         self.reader = reader
         self.receiver = Receiver(loop)
-        self.state = find_state(loop)
+        self.state = self.receiver.state
         self.is_client = is_client
         self.extensions = tuple(extensions)
         self.has_heartbeat = has_heartbeat
