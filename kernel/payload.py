@@ -15,6 +15,7 @@ import json
 import mimetypes
 import os
 import stat
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
@@ -278,7 +279,8 @@ class JsonPayload(BytesPayload):
 class IOBasePayload(Payload):
     """Write the rest of a file, read in a thread.
 
-    Closed by :meth:`close`, not by writing: where it can be sought, it can be written again.
+    Closed by :meth:`close`, not by writing: where it can be sought, it can be written again. Who begins to write it
+    again has it alone: who was still writing it gets a RuntimeError.
 
     Args:
         value: the file; what it reads is bytes, or text for :class:`TextIOPayload`.
@@ -299,6 +301,8 @@ class IOBasePayload(Payload):
         self._start = _find_position(value)
         self._is_written = False
         self._is_closed = False
+        self._lock = threading.Lock()
+        self._turn = 0
         if self._filename is not None and disposition is not None and hdrs.CONTENT_DISPOSITION not in self._headers:
             self.set_content_disposition(disposition, filename=self._filename)
 
@@ -318,11 +322,11 @@ class IOBasePayload(Payload):
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Read the file while everything waits, and decode it."""
-        return self._read_all().decode(encoding, errors)
+        return self._read(self._take_turn(), -1, is_first=True).decode(encoding, errors)
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
         """Read the whole file."""
-        return await _run_in_thread(self._read_all)
+        return await _run_in_thread(partial(self._read, self._take_turn(), -1, is_first=True))
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write the file to its end."""
@@ -331,16 +335,29 @@ class IOBasePayload(Payload):
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Write the file to its end, or the next ``content_length`` bytes."""
         left = content_length
-        read: Callable[[int], bytes] = self._read_first
+        turn = self._take_turn()
+        is_first = True
         while left is None or left > 0:
-            piece = await _run_in_thread(partial(read, READ_BYTES if left is None else min(left, READ_BYTES)))
+            size = READ_BYTES if left is None else min(left, READ_BYTES)
+            piece = await _run_in_thread(partial(self._read, turn, size, is_first=is_first))
             if not piece:
                 break
             # What was encoded may be longer than what was read.
             piece = piece if left is None else piece[:left]
             await writer.write(piece)
             left = None if left is None else left - len(piece)
-            read = self._read_next
+            is_first = False
+
+    def _take_turn(self) -> int:
+        self._turn += 1
+        return self._turn
+
+    def _read(self, turn: int, size: int, *, is_first: bool) -> bytes:
+        """Read for who has begun last; where a task was cancelled its thread goes on, and would take a piece away."""
+        with self._lock:
+            if turn != self._turn:
+                raise RuntimeError(f"{self!r} is being written again: who wrote it before can't go on")
+            return self._read_first(size) if is_first else self._read_next(size)
 
     def _read_first(self, size: int) -> bytes:
         if self.consumed:
@@ -354,14 +371,15 @@ class IOBasePayload(Payload):
         data: bytes = self._value.read(size)
         return data
 
-    def _read_all(self) -> bytes:
-        return self._read_first(-1)
-
     async def close(self) -> None:
         """Close the file, in a thread; a second call does nothing."""
         if not self._is_closed:
             self._is_closed = True
-            await _run_in_thread(self._value.close)
+            await _run_in_thread(self._close)
+
+    def _close(self) -> None:
+        with self._lock:
+            self._value.close()
 
 
 class TextIOPayload(IOBasePayload):
@@ -401,7 +419,7 @@ class TextIOPayload(IOBasePayload):
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Read the text while everything waits."""
-        return self._read_all().decode(self._text_encoding, errors)
+        return super().decode(self._text_encoding, errors)
 
     def _read_first(self, size: int) -> bytes:
         self._encoder.reset()

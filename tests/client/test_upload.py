@@ -228,3 +228,61 @@ async def test_a_tracker_of_a_request_that_was_refused_is_free(raw, client) -> N
     async with client.post(server.url, data=b"x", upload_tracker=tracker) as response:
         assert await response.read() == b"x"
     assert tracker.upload_complete.done()
+
+
+async def test_a_file_is_whole_for_the_next_server_where_a_redirect_comes_before_its_end(raw, client, tmp_path) -> None:
+    path = tmp_path / "file"
+    content = b"".join(b"%07d\n" % number for number in range(500_000))
+    path.write_bytes(content)
+    end = await raw(serve_ok)
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.answer(b"gone", status="308 Moved", fields=f"Location: {end.url}\r\n")
+        await peer.wait_closed()
+
+    server = await raw(script)
+    async with client.post(server.url, data=path.open("rb")) as response:
+        await response.read()
+    assert [body for _, body in end.requests] == [content]
+
+
+async def test_leaving_a_response_waits_until_its_request_s_body_is_closed(raw, client) -> None:
+    class SlowToClose(corelet.Payload):
+        is_closed = False
+
+        def __init__(self) -> None:
+            super().__init__(None)
+            self.closing = asyncio.Event()
+            self.has_answer = asyncio.Event()
+
+        @property
+        def size(self) -> int:
+            return 4
+
+        @property
+        def consumed(self) -> bool:
+            return False
+
+        def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+            return "body"
+
+        async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+            return b"body"
+
+        async def write(self, writer: corelet.AbstractStreamWriter) -> None:
+            await writer.write(b"body")
+            await self.has_answer.wait()
+
+        async def close(self) -> None:
+            self.closing.set()
+            await asyncio.sleep(0.05)
+            self.is_closed = True
+
+    server = await raw(serve_ok)
+    body = SlowToClose()
+    async with client.post(server.url, data=body):
+        body.has_answer.set()
+        await body.closing.wait()
+        assert not body.is_closed
+    assert body.is_closed

@@ -24,6 +24,7 @@ from corelet.abc import AbstractStreamWriter
 from corelet.payload import (
     ONE_PIECE_BYTES,
     PAYLOAD_REGISTRY,
+    READ_BYTES,
     AsyncIterablePayload,
     BufferedReaderPayload,
     BytesIOPayload,
@@ -459,6 +460,35 @@ async def test_closing_closes_the_file_and_ends_the_payload(path: Path) -> None:
     assert payload.size is None
     with pytest.raises(RuntimeError, match="closed before"):
         await write(payload)
+
+
+class Gate(Collector):
+    """A writer that waits after each piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_piece = asyncio.Event()
+        self.may_go_on = asyncio.Event()
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        await super().write(chunk)
+        self.has_piece.set()
+        await self.may_go_on.wait()
+
+
+async def test_who_writes_a_file_again_has_it_alone(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    content = os.urandom(3 * READ_BYTES)
+    path.write_bytes(content)
+    payload = get_payload(path.open("rb"))
+    former = Gate()
+    task = asyncio.create_task(payload.write(former))
+    await former.has_piece.wait()
+    former.may_go_on.set()
+    assert await write(payload) == content
+    with pytest.raises(RuntimeError, match="being written again"):
+        await task
+    await payload.close()
 
 
 async def test_closing_leaves_memory_open() -> None:

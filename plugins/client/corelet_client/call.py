@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -243,6 +244,7 @@ class Call:
                 message=f"over {self.options.max_redirects} redirects (max_redirects), the last one to {location}",
                 headers=response.headers,
             )
+        await _drop_rest(response)
         method = choose_method(response.status, self.method)
         if method != self.method:
             await self._close_body(None)
@@ -254,7 +256,6 @@ class Call:
                 "sent again: it came from an iterator"
             )
         self._turn_to(location)
-        await _drop_rest(response)
 
     def _turn_to(self, location: URL) -> None:
         url, auth = strip_auth_from_url(location)
@@ -276,13 +277,14 @@ class Call:
 
 
 async def _drop_rest(response: ClientResponse) -> None:
-    """Read a short rest of an answer, so that its connection can be used again; close it where it is long."""
+    """Read a short rest of an answer, so that its connection can be used again; close it where it is long.
+
+    A server that redirects before it has the request's body gets no more of it.
+    """
     if not response.closed and (response.content_length or _DROP_BYTES) < _DROP_BYTES:
-        try:
+        with suppress(ClientPayloadError):
             await response.read()
-        except ClientPayloadError:
-            return
-    response.release()
+    response.close()
 
 
 def check_proxy(proxy: str | URL | None) -> tuple[URL | None, BasicAuth | None]:

@@ -184,7 +184,7 @@ class Connection(asyncio.Protocol):
             exchange.stop_upload()
         elif exchange.is_sent:
             self._free()
-        elif exchange.upload is not None and head.status < 400:
+        elif exchange.is_sending and head.status < 400:
             self._uploading = exchange
         else:
             exchange.stop_upload()
@@ -430,7 +430,7 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return NEVER if self._uploading is None else self._deadline
-        if self._read_seconds is None or self._is_reading_paused or exchange.upload is not None:
+        if self._read_seconds is None or self._is_reading_paused or exchange.is_sending:
             return self._deadline
         return min(self._deadline, self._last_read + self._read_seconds)
 

@@ -31,10 +31,11 @@ class Exchange:
         stream: of the body.
         error: why the answer is not complete, nor ever will be.
         is_complete: the answer is there to its last byte.
-        upload: the task that sends the request's body, while it runs.
+        upload: the task that sends the request's body; None where none is needed.
         continued: is set by an interim answer 100; None where nobody waits for one.
         has_answered: a byte of an answer has come.
         is_begun: the request's head was handed to the transport.
+        is_sending: ``upload`` may still send something; it is over when it has given back what the body holds.
         is_sent: the request was sent to its last byte.
         is_upgraded: the answer has made another protocol of the connection, or a tunnel.
         leaves_body: the body has no end but the connection's, and is not wanted; ``ClientSession.request`` has said so.
@@ -50,6 +51,7 @@ class Exchange:
         "is_begun",
         "is_complete",
         "is_last",
+        "is_sending",
         "is_sent",
         "is_upgraded",
         "leaves_body",
@@ -75,6 +77,7 @@ class Exchange:
         self.continued: asyncio.Future[None] | None = None
         self.has_answered = False
         self.is_begun = False
+        self.is_sending = False
         self.is_sent = False
         self.is_last = False
         self.is_upgraded = False
@@ -146,5 +149,5 @@ class Exchange:
 
     def stop_upload(self) -> None:
         """Stop sending the request's body, if it is still on its way."""
-        if self.upload is not None:
+        if self.upload is not None and self.is_sending:
             self.upload.cancel()

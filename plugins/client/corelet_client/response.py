@@ -379,7 +379,7 @@ class ClientResponse:
 
     def leave_upload(self) -> bool:
         """Leave the request's body to whoever sends it: no attempt will follow; False where it is sent already."""
-        self._exchange.is_last = self._exchange.upload is not None
+        self._exchange.is_last = self._exchange.is_sending
         return self._exchange.is_last
 
     def close(self) -> None:
@@ -389,7 +389,7 @@ class ClientResponse:
         self._exchange.stop_upload()
 
     async def wait_for_close(self) -> None:
-        """Wait until the request's body is sent, or given up, and release the response."""
+        """Wait until the request's body is sent, or given up, and closed, and release the response."""
         upload = self._exchange.upload
         if upload is not None:
             await asyncio.wait([upload])
@@ -402,7 +402,8 @@ class ClientResponse:
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
         self.release()
-        if self._exchange.upload is not None:
+        upload = self._exchange.upload
+        if upload is not None and not upload.done():
             await self.wait_for_close()
 
 

@@ -36,7 +36,8 @@ class TracedBodyWriter(BodyWriter):
 
 
 def start_upload(exchange: Exchange, connection: Connection) -> None:
-    """Begin to send the body, in a task of its own; ``exchange.upload`` is that task until it ends."""
+    """Begin to send the body, in a task of its own."""
+    exchange.is_sending = True
     exchange.upload = asyncio.get_running_loop().create_task(_upload(exchange, connection))
 
 
@@ -47,12 +48,12 @@ async def _upload(exchange: Exchange, connection: Connection) -> None:
             exchange.is_sent = True
     except (Exception, asyncio.CancelledError) as cause:  # the source of a body may raise anything
         # Where it was the connection, or who waits for the answer has given up, the exchange has ended already.
-        exchange.upload = None
+        exchange.is_sending = False
         connection.fail_upload(exchange, _make_source_error(exchange, cause))
         if isinstance(cause, asyncio.CancelledError):
             raise
     finally:
-        exchange.upload = None
+        exchange.is_sending = False
         connection.end_upload(exchange)
         if exchange.is_last:
             await _end_last(exchange)
@@ -87,7 +88,7 @@ async def _write_body(exchange: Exchange, connection: Connection) -> None:
         writer.request = request
     if request.upload_tracker is not None:
         request.upload_tracker.begin(writer, connection)
-    await body.write(writer)
+    await body.write_with_length(writer, body.size)
     await writer.write_eof()
 
 
