@@ -716,7 +716,8 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
             # Work after a whole answer may fail without harm to it; one that was begun can only be cut off.
             if begun.stage is Stage.ENDED:
                 return begun
-            self._fail_upgraded(exc)
+            # A CancelledError tells it that the server stops, which is not so here.
+            self._fail_upgraded(exc if isinstance(exc, Exception) else RuntimeError("the handler was cancelled"))
             return None
         return self._render_error(exc, request)
 

@@ -578,6 +578,22 @@ async def test_a_handler_that_raises_ends_its_websocket_by_1011(
     assert "on purpose" in str(expect_error_log[0].exc_info)
 
 
+async def test_a_handler_that_is_cancelled_while_the_server_goes_on_has_failed(
+    serve: Serve, opened: Open, expect_error_log: list[logging.LogRecord]
+) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        other = asyncio.create_task(ws.receive())
+        other.cancel()
+        await other
+        return ws
+
+    ws = await opened(await serve(web.Application(handler=handle)))
+    assert await ws.receive(5) == (WSMsgType.CLOSE, 1011, "the handler has failed")
+    assert expect_error_log[0].exc_info[0] is asyncio.CancelledError
+
+
 async def test_a_handler_that_raises_once_its_websocket_is_closed_changes_nothing_of_that(
     serve: Serve, opened: Open, expect_error_log: list[logging.LogRecord]
 ) -> None:
