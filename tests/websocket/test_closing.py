@@ -228,6 +228,21 @@ async def test_a_peer_that_does_not_answer_a_close_has_its_time(serve_ws: Any, c
     assert await asyncio.wait_for(outcome, 5) == (True, 1006, TimeoutError)
 
 
+async def test_a_peer_that_has_ended_and_reads_nothing_has_its_time(serve_ws: Any, connect: Connect) -> None:
+    outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        sending = asyncio.create_task(ws.send_bytes(bytes(32 * 2**20)))
+        message = await ws.receive()
+        (result,) = await asyncio.gather(sending, return_exceptions=True)
+        outcome.set_result((message.type, type(result), ws.close_code))
+
+    client = await connect(await serve_ws(talk, timeout=0.05), limit=65_536)
+    await shake(client)
+    client.send_eof()
+    assert await asyncio.wait_for(outcome, 5) == (WSMsgType.CLOSED, ConnectionResetError, 1006)
+
+
 async def test_a_cancelled_close_ends_all_the_same(serve_ws: Any, connect: Connect) -> None:
     log: list[Any] = []
 

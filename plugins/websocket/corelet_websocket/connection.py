@@ -142,6 +142,9 @@ class WebSocketConnection(Channel, asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         """Take the end of what the peer sends: it can't finish a closing handshake any more."""
+        if self._close_timer is None:
+            # What is left is written first, which a peer that reads nothing would put off for ever.
+            self._start_close_timer(self._abort)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
