@@ -113,6 +113,23 @@ async def test_what_comes_after_a_close_frame_is_dropped(serve_ws: Any, connect:
     assert log.ws.exception() is None
 
 
+async def test_pings_behind_our_close_frame_are_dropped_like_all_else(serve_ws: Any, connect: Connect) -> None:
+    seen: list[WSMsgType] = []
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        closing = asyncio.create_task(ws.close())
+        while WSMsgType.CLOSED not in seen:
+            seen.append((await ws.receive()).type)
+        await closing
+
+    client = await connect(await serve_ws(talk, autoping=False))
+    await shake(client)
+    assert await client.reader.readexactly(4) == b"\x88\x02\x03\xe8"
+    await client.send(make_frame(PING) + make_frame(PONG) + CLOSE_1000)
+    assert await client.read_until_closed() == b""
+    assert seen == [WSMsgType.CLOSING, WSMsgType.CLOSED]
+
+
 async def test_a_task_that_waits_learns_of_a_close_by_another(serve_ws: Any, opened: Open) -> None:
     ws = await opened(await serve_ws(echo))
     waiting = asyncio.create_task(ws.receive())

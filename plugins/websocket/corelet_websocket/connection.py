@@ -223,11 +223,11 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         if message.type is _CLOSE:
             self._take_close(message)
             return
-        if not self._may_control():
+        if not self._may_control() or self.close_sent:
             return
         if not self._autoping:
             self.enqueue(message)
-        elif message.type is _PING and not self.close_sent:
+        elif message.type is _PING:
             self._answer_ping(message.data)
 
     def _may_control(self) -> bool:
