@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import time
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from tests.raw_client import RawClient
 from tests.websocket.conftest import Open, echo
 from tests.websocket.opener import open_websocket
 from tests.websocket.raw_server import serve_raw
-from tests.websocket.test_frame import CLOSE, PING, TEXT, make_frame
+from tests.websocket.test_frame import CLOSE, PING, PONG, TEXT, make_frame
 from tests.websocket.test_handshake import ask
 
 CLOSE_1000 = make_frame(CLOSE, b"\x03\xe8")
@@ -389,6 +391,34 @@ async def test_a_dead_peer_is_found_and_dropped(serve_ws: Any, connect: Connect)
     assert log.types == [WSMsgType.ERROR, WSMsgType.CLOSED]
     assert isinstance(log.ws.exception(), TimeoutError)
     assert log.ws.close_code == 1006
+
+
+async def test_a_pong_that_a_busy_loop_has_not_read_yet_counts(serve_ws: Any) -> None:
+    seen: list[Any] = []
+    ended = asyncio.Event()
+
+    async def talk(ws: web.WebSocketResponse) -> None:
+        seen.extend([message.data async for message in ws])
+        seen.append(ws.close_code)
+        ended.set()
+
+    class Peer(asyncio.Protocol):
+        """Holds the loop up until the time for its pong is over, which is at the socket then."""
+
+        def connection_made(self, transport: Any) -> None:
+            self.descriptor = transport.get_extra_info("socket").fileno()
+            transport.write(f"GET / HTTP/1.1\r\nHost: a\r\n{ask()}\r\n".encode())
+
+        def data_received(self, data: bytes) -> None:
+            if data == b"\x89\x00":
+                time.sleep(0.06)
+                os.write(self.descriptor, make_frame(PONG) + make_frame(TEXT, b"alive") + CLOSE_1000)
+
+    served = await serve_ws(talk, heartbeat=0.1)
+    transport, _ = await asyncio.get_running_loop().create_connection(Peer, served.host, served.port)
+    await asyncio.wait_for(ended.wait(), 5)
+    transport.abort()
+    assert seen == ["alive", 1000]
 
 
 async def test_who_speaks_is_not_pinged(serve_ws: Any, connect: Connect) -> None:

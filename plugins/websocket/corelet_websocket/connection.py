@@ -43,6 +43,9 @@ _PING: Final = WSMsgType.PING
 _PONG: Final = WSMsgType.PONG
 #: How much of the heartbeat's interval a peer gets for its pong. aiohttp's.
 _PONG_PART: Final = 0.5
+#: Turns of the loop that a peer whose time is up gets: in the second one, what the socket has is read, also where the
+#: loop was held up and runs its timers first, as uvloop does.
+_LOOKS: Final = 2
 
 
 class WebSocketConnection(Channel, asyncio.Protocol):
@@ -111,7 +114,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         self._control_frames = 0
         self._closed_receives = 0
         self._close_timer: asyncio.TimerHandle | None = None
-        self._heartbeat_timer: asyncio.TimerHandle | None = None
+        self._heartbeat_timer: asyncio.Handle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
         #: The peer's close code, 1006 where the connection was lost, ours where the peer broke the protocol.
         self.close_code: int | None = None
@@ -400,7 +403,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
 
     # Heartbeat.
 
-    def _beat(self) -> None:
+    def _beat(self, looks: int = _LOOKS) -> None:
         """Look whether the peer lives. One timer a connection: what is received only notes the time."""
         heartbeat = self._heartbeat
         assert heartbeat is not None
@@ -418,6 +421,9 @@ class WebSocketConnection(Channel, asyncio.Protocol):
             self.write_frame(_FIN | _PING, b"")
             wait = heartbeat * _PONG_PART
         elif self.ping_sent and now >= self.heard_at + wait:
+            if looks:
+                self._heartbeat_timer = self.loop.call_soon(self._beat, looks - 1)
+                return
             self._lose(TimeoutError(f"the peer sent nothing for {heartbeat + wait} s and no pong for {wait} s"))
             return
         self._heartbeat_timer = self.loop.call_at(self.heard_at + wait, self._beat)
