@@ -101,7 +101,7 @@ def _read_event(data: Any) -> Event | None:
     """Read an event; None, and a line in the log, where somebody else has written to the channel."""
     try:
         event = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     if isinstance(event, dict) and isinstance(event.get("kind"), str):
         return event
