@@ -38,12 +38,10 @@ async def test_two_people_talk(serve: Serve, tmp_path: Path) -> None:
             await see(ann, PEOPLE, "Ann (you)", "Bob <b>")
             await see(bob, PEOPLE, "Ann", "Bob <b> (you)")
 
-            await ann.type("#text", "Hello, is anybody here?")
-            await bob.type("#text", MARKUP)
-            texts = (
-                "Hello, is anybody here?",
-                MARKUP,
-            )
+            texts = ("Hello, is anybody here?", MARKUP)
+            await ann.type("#text", texts[0])
+            await see(ann, TEXTS, texts[0])
+            await bob.type("#text", texts[1])
             for page in (ann, bob):
                 await see(page, TEXTS, *texts)
                 assert (

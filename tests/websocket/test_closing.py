@@ -425,12 +425,15 @@ async def test_who_speaks_is_not_pinged(serve_ws: Any, connect: Connect) -> None
     client = await connect(await serve_ws(Log(), heartbeat=0.3))
     await shake(client)
     loop = asyncio.get_running_loop()
-    end = loop.time() + 0.6
-    while loop.time() < end:
+    longest = 0.0
+    spoken = started = loop.time()
+    while spoken < started + 0.6:
         await client.send(make_frame(TEXT, b"a")[:3])
         await asyncio.sleep(0.01)
         await client.send(make_frame(TEXT, b"a")[3:])
-    assert await client.read_until_quiet(0.01) == b""
+        longest, spoken = max(longest, loop.time() - spoken), loop.time()
+    # A machine that was busy for so long has made a silence.
+    assert longest > 0.2 or await client.read_until_quiet(0.01) == b""
 
 
 async def test_a_handler_that_is_behind_does_not_make_its_peer_dead(serve_ws: Any, connect: Connect) -> None:
