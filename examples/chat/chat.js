@@ -7,7 +7,9 @@ const KEPT = 500;  // messages on the page
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 15000;  // milliseconds between attempts to connect
 
 const find = id => document.getElementById(id);
-const page = { me: null, room: "lobby", socket: null, shown: new Set(), pause: FIRST_PAUSE, timer: 0, unread: 0 };
+const page = {
+  me: null, room: "lobby", rooms: "", socket: null, shown: new Set(), pause: FIRST_PAUSE, timer: 0, unread: 0,
+};
 
 function make(tag, text, attributes = {}) {
   const element = document.createElement(tag);
@@ -97,6 +99,9 @@ async function showRooms() {
   const answer = await fetch("/rooms").catch(() => null);
   const counts = answer?.ok ? await answer.json() : {};
   const names = [...new Set([...USUAL_ROOMS, page.room, ...Object.keys(counts)])];
+  const rooms = JSON.stringify([names, counts, page.room]);
+  if (rooms === page.rooms) return;  // a link that somebody is about to press stays
+  page.rooms = rooms;
   find("rooms").replaceChildren(...names.map(name => {
     const link = make("a", "", { href: `#${name}` });
     if (name === page.room) link.setAttribute("aria-current", "page");

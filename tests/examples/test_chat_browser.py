@@ -94,6 +94,19 @@ async def test_a_text_that_was_refused_is_not_lost(serve: Serve, tmp_path: Path)
             assert await page.run("document.querySelector('#text').value") == "two"
 
 
+async def test_a_list_of_rooms_that_is_looked_up_again_keeps_its_links(serve: Serve, tmp_path: Path) -> None:
+    served = await serve(make_app())
+    async with open_browser(tmp_path) as started:
+        page = await started.open(str(served.url))
+        async with keeping_screenshots("chat", page):
+            await enter(page, "Ann")
+            await see(page, PEOPLE, "Ann (you)")
+            await page.run("showRooms()")
+            await page.run("document.querySelector('#rooms a').focus()")
+            await page.run("showRooms()")
+            assert await page.run("document.activeElement.getAttribute('href')") == "#lobby"
+
+
 async def test_an_address_that_names_no_room_leads_to_the_lobby(serve: Serve, tmp_path: Path) -> None:
     served = await serve(make_app())
     async with open_browser(tmp_path) as started:
