@@ -42,6 +42,11 @@ async def test_ws_urls_and_receive_timeouts(serve, client) -> None:
             await websocket.receive()
 
 
+async def test_seconds_are_no_timeout_of_a_websocket(client) -> None:
+    with pytest.raises(TypeError, match=r"timeout is 5, expected ClientWSTimeout\(ws_receive=seconds"):
+        await client.ws_connect("http://127.0.0.1:1/", timeout=5)
+
+
 async def test_middlewares_see_the_handshake(serve, client) -> None:
     served = await serve(web.Application(handler=echo))
 

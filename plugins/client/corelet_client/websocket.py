@@ -67,7 +67,9 @@ async def connect(
         MissingPluginError: no websocket plugin is installed.
         WSServerHandshakeError: the server does not agree.
         ClientError: as for a request.
+        TypeError: ``timeout`` is no ClientWSTimeout.
     """
+    waits = _make_timeout(timeout, receive_timeout)
     extensions = [names.PermessageDeflate(max_window_bits=compress)] if compress else []
     handshake = names.WebSocketClientHandshake(protocols=protocols, extensions=extensions, origin=origin)
     fields = CIMultiDict(headers or ())
@@ -88,7 +90,7 @@ async def connect(
             handshake,
             rest=rest,
             response=response,
-            timeout=_make_timeout(timeout, receive_timeout),
+            timeout=waits,
             autoclose=autoclose,
             autoping=autoping,
             heartbeat=heartbeat,
@@ -104,6 +106,8 @@ async def connect(
 
 
 def _make_timeout(timeout: Any, receive: float | None) -> Any:
+    if timeout is not None and not isinstance(timeout, names.ClientWSTimeout):
+        raise TypeError(f"timeout is {timeout!r}, expected ClientWSTimeout(ws_receive=seconds, ws_close=seconds)")
     if receive is None:
         return timeout
     default = names.ClientWSTimeout(ws_close=CLOSE_SECONDS) if timeout is None else timeout
