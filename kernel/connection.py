@@ -107,6 +107,9 @@ class Service(ServiceBase):
     def discard(self, connection: Connection) -> None:
         """Forget a connection that has been lost."""
 
+    def keep_task(self, task: asyncio.Task[Any]) -> None:
+        """Take a handler that goes on though its connection is lost."""
+
 
 def choose_task_maker(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]:
     """Choose how tasks are made: started at once, from Python 3.12 on and where nobody asked for a task factory."""
@@ -516,6 +519,8 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End: wake everybody who waits for the peer."""
+        if self._task is not None:
+            self._service.keep_task(self._task)
         self._service.discard(self)
         self._transport = None
         self._parser = None

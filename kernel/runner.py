@@ -3,7 +3,8 @@
 A runner owns one server; a site is one place where it accepts connections. A stop goes one way:
 
     answers say ``Connection: close`` -> sites accept what already waits, then no more -> ``on_shutdown``
-    -> idle connections close, answers in progress end or are cancelled after ``shutdown_timeout`` -> ``on_cleanup``
+    -> idle connections close, answers in progress end or are cancelled after ``shutdown_timeout``, and so do
+    handlers whose peers have gone -> ``on_cleanup``
 """
 
 from __future__ import annotations

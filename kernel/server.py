@@ -133,6 +133,8 @@ class Server(Service):
         self._connections: set[Connection | NegotiatedConnection] = set()
         # Of these, what was closed or refused for want of places, and is still open.
         self._leaving: set[Connection | NegotiatedConnection] = set()
+        # Of handlers that go on though their connections are lost.
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._refused_count = 0
         # What may make room until the next tick, that which has been idle for longest at the end; None before a look.
         self._idle: list[Connection | NegotiatedConnection] | None = None
@@ -224,8 +226,25 @@ class Server(Service):
         self._leaving.discard(connection)
         if isinstance(connection, Connection):
             self.stalled.discard(connection)
-        if not self._connections:
+        self._note_end()
+
+    def keep_task(self, task: asyncio.Task[Any]) -> None:
+        """Take a handler that goes on though its connection is lost: a stop waits for it, and cancels it."""
+        if not self._is_stopped:
+            self._tasks.add(task)
+            task.add_done_callback(self._discard_task)
+
+    def _discard_task(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if self._is_empty:
             self._emptied.set()
+
+    @property
+    def _is_empty(self) -> bool:
+        return not self._connections and not self._tasks
 
     def _tick(self) -> None:
         """Set the clock and look at all deadlines; the timer stops while there is no connection."""
@@ -252,6 +271,8 @@ class Server(Service):
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """Stop: idle connections close after a short grace, answers in progress end within a time, then are cancelled.
+
+        Handlers whose peers have gone, a WebSocket's for example, end in the same way.
 
         Args:
             timeout: seconds for answers in progress; None for no limit.
@@ -281,7 +302,12 @@ class Server(Service):
     async def _cancel_answers(self) -> None:
         for connection in self.connections:
             connection.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
         await self._wait_until_empty(CANCEL_SECONDS)
+        # Handlers that go on all the same have had their time.
+        self._is_stopped = True
+        self._tasks.clear()
         for connection in self.connections:
             connection.abort()
         # Transports tell their connections in the loop's next turn.
@@ -289,7 +315,7 @@ class Server(Service):
 
     async def _wait_until_empty(self, seconds: float | None) -> bool:
         self._emptied.clear()
-        if not self._connections:
+        if self._is_empty:
             return True
         try:
             await asyncio.wait_for(self._emptied.wait(), seconds)

@@ -148,6 +148,44 @@ class TestRunner:
         assert (await asking).status == 200
         assert steps == ["on_startup", "begun", "on_shutdown", "answered", "on_cleanup"]
 
+    @pytest.mark.parametrize(("seconds", "shutdown_timeout", "end"), [(0.1, 30, "answered"), (30, 0.1, "cancelled")])
+    async def test_handlers_whose_peers_have_gone_end_before_the_clean_up(
+        self, connect, serve, seconds, shutdown_timeout, end
+    ):
+        steps = []
+        app = make_app(lambda request: _answer_after(seconds, steps))
+        app.on_cleanup.append(lambda app: _note(steps, "cleanup"))
+        served = await serve(app, shutdown_timeout=shutdown_timeout)
+        client = await connect(served)
+        await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await _until(lambda: steps)
+        client.abort()
+        await _until(lambda: not served.server.connections)
+        await served.stop()
+        assert steps == ["begun", end, "cleanup"]
+
+    async def test_a_handler_that_no_cancellation_ends_holds_no_stop_up(self, connect, serve, monkeypatch):
+        monkeypatch.setattr("corelet.server.CANCEL_SECONDS", 0.1)
+        begun, ended = [], asyncio.Event()
+
+        async def handler(request: Any) -> Response:
+            begun.append(request)
+            while not ended.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await ended.wait()
+            return Response()
+
+        served = await serve(make_app(handler), shutdown_timeout=0.05)
+        gone, still_there = [await connect(served) for _ in "ab"]
+        for client in (gone, still_there):
+            await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await _until(lambda: len(begun) == 2)
+        gone.abort()
+        await _until(lambda: len(served.server.connections) == 1)
+        await asyncio.wait_for(served.stop(), 5)
+        assert await still_there.read_until_closed() == b""
+        ended.set()
+
     async def test_a_failing_on_shutdown_skips_no_later_step(self, serve, connect):
         steps = []
 

@@ -523,6 +523,31 @@ async def test_a_server_that_stops_closes_by_1001_and_its_handlers_end(serve_ws:
     assert [log.types for log in logs] == [[WSMsgType.CLOSING]] * 3
 
 
+async def test_a_stop_waits_for_what_handlers_do_behind_their_loops(serve: Serve, opened: Open) -> None:
+    steps: list[str] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        async for _ in ws:
+            pass
+        await asyncio.sleep(0.1)
+        steps.append("handler")
+        return ws
+
+    async def clean_up(app: web.Application) -> None:
+        steps.append("clean-up")
+
+    app = web.Application(handler=handle)
+    app.on_cleanup.append(clean_up)
+    served = await serve(app, shutdown_timeout=30)
+    ws = await opened(served)
+    stopping = asyncio.create_task(served.stop())
+    assert (await ws.receive(5)).data == 1001
+    await stopping
+    assert steps == ["handler", "clean-up"]
+
+
 async def test_a_handler_that_sends_ends_when_the_server_stops(serve: Serve, opened: Open) -> None:
     ended = asyncio.Event()
 
