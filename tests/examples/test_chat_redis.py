@@ -147,7 +147,9 @@ async def test_a_process_that_says_nothing_more_is_forgotten(redis_server: Redis
         await seat.wait_for_people("Ann")
 
 
-@pytest.mark.parametrize("garbage", [b"\xff", b"no json", b"[]", b'{"kind": 5}', b'{"kind": "new kind"}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "garbage", [b"\xff", b"no json", b"[]", b'{"kind": 5}', b'{"kind": "new kind"}', b"[" * 100_000]
+)
 async def test_what_is_no_event_does_no_harm(
     redis_server: RedisServer, serve: Serve, caplog: pytest.LogCaptureFixture, garbage: bytes
 ) -> None:
