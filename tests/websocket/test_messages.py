@@ -175,6 +175,17 @@ async def test_a_loop_s_next_message_can_be_a_task_and_bounded_and_cancelled(pai
         assert message.data == str(number)
 
 
+async def test_a_next_message_that_two_tasks_await_goes_to_the_first(pair: ClientWebSocketResponse) -> None:
+    waiting = anext(aiter(pair))
+    first = asyncio.ensure_future(waiting)
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="awaited already|another task waits in it"):
+        async with asyncio.timeout(1):
+            await waiting
+    await pair.send_str("a")
+    assert (await asyncio.wait_for(first, 5)).data == "a"
+
+
 async def test_a_loop_ends_with_the_connection_and_keeps_no_message(pair: ClientWebSocketResponse) -> None:
     messages = aiter(pair)
     for text in ("one", "two"):

@@ -1058,11 +1058,13 @@ cdef class NextMessage:
         cdef Channel channel = self.channel
         cdef object message
         cdef object kind
-        if not self.is_waiting and channel.is_receiving:
+        # Whoever was woken is no callback of the receiver's any more: two tasks may have one of these.
+        if channel.receiver.callback is not None if self.is_waiting else channel.is_receiving:
             raise RuntimeError(_PARALLEL_RECEIVE)
+        channel.is_receiving = self.is_waiting = False
         message = channel.take()
-        channel.is_receiving = self.is_waiting = message is None
         if message is None:
+            channel.is_receiving = self.is_waiting = True
             return None
         kind = <object> (<tuple> message)[0]
         if kind is not TEXT_TYPE and kind is not BINARY_TYPE:
