@@ -8,6 +8,7 @@ import gc
 import pytest
 
 import corelet
+from corelet_client import connection as connection_module
 from tests.client.conftest import Peer, assert_at_rest, serve_ok
 
 
@@ -290,3 +291,47 @@ async def test_a_slow_reader_makes_the_server_wait(raw, client) -> None:
             assert len(piece) <= 600_000
             total += len(piece)
     assert total == size
+
+
+async def send_until_nobody_reads(raw, client, end) -> tuple[connection_module.Connection, asyncio.Task]:
+    """Begin a request that its server reads no further than its head; ``end`` is what it does then."""
+    has_head, may_end = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        peer.writer.transport.pause_reading()
+        has_head.set()
+        await may_end.wait()
+        await end(peer)
+        await asyncio.Event().wait()
+
+    server = await raw(script)
+    task = asyncio.create_task(client.post(server.url, data=bytes(20_000_000)).__aenter__())
+    await has_head.wait()
+    [connection] = client.connector.pool.connections
+    while not connection.is_writing_paused:  # noqa: ASYNC110  # the buffers of the system are full then
+        await asyncio.sleep(0.001)
+    may_end.set()
+    return connection, task
+
+
+async def test_a_server_that_ends_without_an_answer_is_told_at_once_also_where_it_does_not_read(raw, client) -> None:
+    async def end(peer: Peer) -> None:
+        peer.writer.write_eof()
+
+    _, task = await send_until_nobody_reads(raw, client, end)
+    with pytest.raises(corelet.ServerDisconnectedError):
+        await asyncio.wait_for(task, 5)
+    assert_at_rest(client)
+
+
+async def test_a_closing_connection_waits_a_while_for_a_server_that_does_not_read(raw, client, monkeypatch) -> None:
+    monkeypatch.setattr(connection_module, "_LINGER_SECONDS", 0.01)
+
+    async def end(peer: Peer) -> None:
+        await peer.answer(fields="Connection: close\r\n")
+
+    connection, task = await send_until_nobody_reads(raw, client, end)
+    async with await task as response:
+        assert await response.read() == b"ok"
+    await asyncio.wait_for(connection.wait_closed(), 5)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a timer may come too early: uvloop counts milliseconds.
 _TIMER_STEP: Final = 0.002
+#: Seconds that a connection which is being closed waits for a server that does not take the rest of a request.
+_LINGER_SECONDS: Final = 5.0
 
 
 class Connection(asyncio.Protocol):
@@ -226,6 +228,9 @@ class Connection(asyncio.Protocol):
         if transport is not None:
             if abort or self._aborts:
                 transport.abort()
+            elif transport.get_write_buffer_size():
+                transport.close()
+                self._loop.call_later(_LINGER_SECONDS, transport.abort)
             else:
                 transport.close()
         self._forget()
@@ -382,8 +387,11 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Take the end of what the server sends."""
         exchange = self._exchange
-        if exchange is not None:
-            self._end_answer(exchange)
+        if exchange is None:
+            return False
+        self._end_answer(exchange)
+        if exchange.head is None:  # it might never take the rest of the request, which the transport waits for
+            self.fail(_make_loss_error(exchange, None))
         return False
 
     def _end_answer(self, exchange: Exchange) -> None:
