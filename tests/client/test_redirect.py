@@ -6,7 +6,7 @@ import pytest
 from yarl import URL
 
 import corelet
-from tests.client.conftest import Peer, StartRaw, serve_ok
+from tests.client.conftest import Peer, StartRaw, assert_at_rest, serve_ok
 
 
 def redirect(location: str, status: int = 302):
@@ -246,3 +246,20 @@ async def test_cookies_set_on_the_way_are_sent_on(raw, client) -> None:
         await response.read()
         assert response.history[0].cookies["way"].value == "1"
     assert b"Cookie: way=1" in server.heads[1]
+
+
+@pytest.mark.parametrize("user", ["a%3Ab:c", "%E2%82%AC:c"], ids=["a colon", "beyond Latin-1"])
+async def test_a_redirect_with_a_name_that_can_not_be_sent_is_refused(raw, client, user: str) -> None:
+    server = await raw(redirect(f"http://{user}@127.0.0.1:1/"))
+    with pytest.raises(corelet.InvalidUrlRedirectClientError, match="name and password") as caught:
+        await client.get(server.url / "start")
+    assert "a:c" not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", ["/a b", "/\xe9"])
+async def test_a_redirect_that_needs_quoting_is_refused_where_that_is_not_wanted(raw, location: str) -> None:
+    server = await raw(redirect(location))
+    async with corelet.ClientSession(requote_redirect_url=False) as session:
+        with pytest.raises(corelet.InvalidUrlRedirectClientError, match="requote_redirect_url"):
+            await session.get(server.url / "start")
+        assert_at_rest(session)

@@ -147,3 +147,15 @@ async def test_an_upgraded_connection_that_nobody_takes_is_closed(raw, client) -
     async with client.get(server.url, headers={"Upgrade": "other", "Connection": "Upgrade"}):
         pass
     await server.wait_for(lambda: server.closed == 1)
+
+
+async def test_a_handshake_follows_a_redirect_within_its_origin(raw, serve, client) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path != "/end":
+            raise web.HTTPFound("/end")
+        return await echo(request)
+
+    served = await serve(web.Application(handler=handler))
+    async with client.ws_connect(served.url.with_scheme("ws")) as websocket:
+        await websocket.send_str("x")
+        assert await websocket.receive_str() == "None x"

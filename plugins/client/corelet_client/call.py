@@ -136,33 +136,36 @@ class Call:
         return response
 
     async def _follow(self) -> ClientResponse:
-        response = None
+        request = response = None
         history: list[ClientResponse] = []
         try:
             while True:
-                response = await self.options.send(self.make_request())
+                request = self.make_request()
+                response = await self.options.send(request)
                 if response.status not in REDIRECT_STATUSES or not self.allow_redirects:
                     break
                 location = self._find_location(response)
                 if location is None:
                     break
                 history.append(response)
-                await self._leave(response, location, history)
+                await self._leave(request, response, location, history)
             if history:
                 response.history = tuple(history)
         except BaseException:
             if response is not None:
                 response.close()
-            await self._close_body(None)
+            await self._close_body(request, None)
             raise
-        if type(self.body) is not bytes or self.options.upload_tracker is not None:
-            await self._close_body(response)
+        if type(self.body) is not bytes or request.body is not self.body or self.options.upload_tracker is not None:
+            await self._close_body(request, response)
         return response
 
-    async def _close_body(self, response: ClientResponse | None) -> None:
-        """Give back what the body holds, such as a file, once it is sent."""
+    async def _close_body(self, request: ClientRequest | None, response: ClientResponse | None) -> None:
+        """Give back what the body holds, such as a file, once it is sent; one that a middleware gave, as well."""
         if response is not None and response.leave_upload():
             return
+        if request is not None and request.body is not self.body:
+            await request.close()
         if isinstance(self.body, Payload) and not self.body.autoclose:
             await self.body.close()
         if response is not None and self.options.upload_tracker is not None:
@@ -231,7 +234,9 @@ class Call:
             )
         return url
 
-    async def _leave(self, response: ClientResponse, location: URL, history: list[ClientResponse]) -> None:
+    async def _leave(
+        self, request: ClientRequest, response: ClientResponse, location: URL, history: list[ClientResponse]
+    ) -> None:
         """Turn to where an answer redirects to."""
         if self.tracer is not None:
             params = TraceRequestRedirectParams(self.method, self.url, self.options.headers, response)
@@ -246,8 +251,10 @@ class Call:
             )
         await _drop_rest(response)
         method = choose_method(response.status, self.method)
+        if request.body is not self.body:
+            await request.close()
         if method != self.method:
-            await self._close_body(None)
+            await self._close_body(None, None)
             self.method, self.body = method, b""
             self._change_options(BODY_FIELDS, BODY_ARGUMENTS)
         elif isinstance(self.body, Payload) and self.body.consumed:
@@ -258,7 +265,7 @@ class Call:
         self._turn_to(location)
 
     def _turn_to(self, location: URL) -> None:
-        url, auth = strip_auth_from_url(location)
+        url, auth = _split_location(location)
         if not is_same_origin(url, self.url):
             self._change_options(ORIGIN_FIELDS, ORIGIN_ARGUMENTS, cookies=None)
             self.auth = None
@@ -274,6 +281,18 @@ class Call:
         drop_fields(headers, fields)
         left = {name: value for name, value in self.options.arguments.items() if name not in arguments}
         self.options = dataclasses.replace(self.options, headers=headers, arguments=left, **changes)
+
+
+def _split_location(location: URL) -> tuple[URL, BasicAuth | None]:
+    """Split where a redirect leads to into a URL without name and password, and these."""
+    try:
+        url, auth = strip_auth_from_url(location)
+        if auth is not None:
+            auth.encode()
+    except ValueError as error:
+        message = f"the redirect's name and password can't be sent: {error}"
+        raise InvalidUrlRedirectClientError(location.with_user(None), message) from error
+    return url, auth
 
 
 async def _drop_rest(response: ClientResponse) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from yarl import URL
@@ -35,6 +36,8 @@ BODY_FIELDS: Final = (
     hdrs.EXPECT,
 )
 
+_IS_TARGET: Final = re.compile(r"[!-~]*+").fullmatch
+
 
 def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
     """Find where a redirect leads to, with the fragment of the request where it has none of its own.
@@ -44,7 +47,7 @@ def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
 
     Raises:
         InvalidUrlRedirectClientError: it is no URL that can be requested.
-        NonHttpUrlRedirectClientError: it is neither http nor https.
+        NonHttpUrlRedirectClientError: it has a scheme of its own, neither http nor https.
     """
     location = response.headers.get(hdrs.LOCATION) or response.headers.get(hdrs.URI)
     if location is None:
@@ -55,10 +58,13 @@ def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
         port = url.port
     except ValueError as error:
         raise InvalidUrlRedirectClientError(location, f"the redirect is no URL: {error}") from error
-    if url.scheme not in {"http", "https"}:
+    # Without a scheme it keeps that of the request, which may be ws or the connector's own.
+    if target.scheme and target.scheme not in {"http", "https"}:
         raise NonHttpUrlRedirectClientError(f"{response.url.with_user(None)} redirects to {location!r}")
     if not url.raw_host or port is None:
         raise InvalidUrlRedirectClientError(location, "the redirect names no host")
+    if not _IS_TARGET(url.raw_path_qs):
+        raise InvalidUrlRedirectClientError(location, "the redirect needs quoting (requote_redirect_url)")
     fragment = response.real_url.fragment
     return url.with_fragment(fragment) if fragment and not url.raw_fragment else url
 

@@ -401,9 +401,14 @@ class ClientResponse:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
-        self.release()
+        # Who is cancelled does not wait for a body that may take as long as it likes.
+        is_cancelled = exc_type is not None and not issubclass(exc_type, Exception)
+        if is_cancelled:
+            self.close()
+        else:
+            self.release()
         upload = self._exchange.upload
-        if upload is not None and not upload.done():
+        if upload is not None and not upload.done() and exc_type is not GeneratorExit:
             await self.wait_for_close()
 
 
