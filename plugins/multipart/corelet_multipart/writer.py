@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlencode
 
-from corelet import JsonPayload, Payload, StringPayload, get_payload
+from corelet import AsyncIterablePayload, JsonPayload, Payload, StringPayload, get_payload
 from corelet.abc import AbstractStreamWriter
 
 from .coding import Encoder, find_codings, make_encoders
@@ -154,7 +154,10 @@ class MultipartWriter(Payload):
         return f"{''.join(pieces)}--{self._boundary}--\r\n"
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Get the body as it would be written."""
+        """Get the body as it would be written; a part that comes bit by bit is kept, and can be written still."""
+        for part in self._parts:
+            if isinstance(part, AsyncIterablePayload | MultipartWriter):
+                await part.as_bytes()
         writer = _Collector()
         await self.write(writer)
         return b"".join(writer.pieces)
