@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
+import sys
+import warnings
+from contextlib import ExitStack
 
 import pytest
 
@@ -335,3 +339,27 @@ async def test_a_closing_connection_waits_a_while_for_a_server_that_does_not_rea
     async with await task as response:
         assert await response.read() == b"ok"
     await asyncio.wait_for(connection.wait_closed(), 5)
+
+
+def test_a_response_that_outlives_its_loop_warns_and_fails_in_nothing(monkeypatch) -> None:
+    errors = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: errors.append(unraisable.exc_value))
+
+    async def ask() -> corelet.ClientResponse:
+        session = corelet.ClientSession()
+        task = asyncio.create_task(session.request_once("GET", f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        peer, _ = await asyncio.to_thread(listener.accept)
+        held.enter_context(peer).sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+        return await task
+
+    with ExitStack() as held, warnings.catch_warnings(record=True) as warned:
+        listener = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+        warnings.simplefilter("always")
+        response = asyncio.run(ask())
+        del response
+        told = [str(warning.message) for warning in warned]
+        warned.clear()  # they hold what they warn of
+        gc.collect()
+        warned.clear()
+    assert any("Unclosed response" in text for text in told)
+    assert errors == []

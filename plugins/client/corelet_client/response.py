@@ -69,7 +69,9 @@ class ClientResponse:
         if exchange is None or exchange.connection is None:
             return
         _warn(f"Unclosed response {self!r}: its body was not read to the end", ResourceWarning, source=self)
-        exchange.close()
+        loop = self._request.session.loop
+        if loop is not None and not loop.is_closed():
+            exchange.close()
 
     # The head.
 
