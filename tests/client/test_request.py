@@ -156,6 +156,7 @@ async def test_parameters_of_the_query(raw, client) -> None:
         ([("a", "1"), ("a", "2")], b"/?a=1&a=2"),
         ({"a": ["1", "2"]}, b"/?a=1&a=2"),
         ("x=a+b&y", b"/?x=a+b&y"),
+        ("x=%20#y\n\tz", b"/?x=%20%23y%0A%09z"),
     ):
         line, _, _ = await sent(server, client, params=params)
         assert line == b"GET " + target + b" HTTP/1.1", params

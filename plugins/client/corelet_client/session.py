@@ -731,9 +731,13 @@ def _make_limits(limits: Limits, line: int | None, field: int | None, fields: in
     )
 
 
+#: What would end a query given as text, or be left out of it.
+_ENDS: Final = str.maketrans({"#": "%23", "\t": "%09", "\n": "%0A", "\r": "%0D"})
+
+
 def _extend_query(url: URL, params: QueryParams) -> URL:
     """Add parameters behind those of the URL, whose bytes stay as they are."""
-    made = URL(f"?{params}") if isinstance(params, str) else URL().with_query(params)
+    made = URL(f"?{params.translate(_ENDS)}") if isinstance(params, str) else URL().with_query(params)
     joined = "&".join(filter(None, (url.raw_query_string, made.raw_query_string)))
     return URL.build(
         scheme=url.scheme,
