@@ -398,3 +398,29 @@ async def test_a_pipe_that_gives_nothing_holds_no_timeout_up(raw, client) -> Non
     with pytest.raises(corelet.ServerTimeoutError, match="total"):
         await asyncio.wait_for(client.post(server.url, data=pipe, timeout=0.05), 5)
     pipe.other_end.set()
+
+
+@pytest.mark.parametrize("asks_first", [True, False])
+async def test_a_tracker_tells_of_a_body_that_the_server_did_not_want(raw, client, asks_first) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.answer(status="413 Too Large")
+        await peer.wait_closed()
+
+    async def look_at_the_answer(request, send):
+        response = await send(request)
+        await asyncio.sleep(0.01)  # the upload has ended by then
+        return response
+
+    server = await raw(script)
+    tracker = corelet.UploadTracker()
+    async with client.post(
+        server.url,
+        data=bytes(20_000_000),
+        expect100=asks_first,
+        upload_tracker=tracker,
+        middlewares=[] if asks_first else [look_at_the_answer],
+    ) as response:
+        assert response.status == 413
+    with pytest.raises(corelet.UploadAbortedError):
+        await tracker.upload_complete

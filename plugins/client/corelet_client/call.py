@@ -22,6 +22,7 @@ from .errors import (
     InvalidUrlRedirectClientError,
     RedirectClientError,
     TooManyRedirects,
+    UploadAbortedError,
 )
 from .proxy_environment import PROXY_SCHEMES, find_proxy
 from .redirect import (
@@ -169,7 +170,8 @@ class Call:
         if isinstance(self.body, Payload) and not self.body.autoclose:
             await self.body.close()
         if response is not None and self.options.upload_tracker is not None:
-            self.options.upload_tracker.settle()
+            refused = None if response.is_request_sent else UploadAbortedError("the server has answered before")
+            self.options.upload_tracker.settle(refused)
 
     # Where to, and who asks.
 

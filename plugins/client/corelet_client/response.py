@@ -379,6 +379,11 @@ class ClientResponse:
         self._exchange.close()
         return _DONE
 
+    @property
+    def is_request_sent(self) -> bool:
+        """Whether the request was sent to the last byte of its body, which the server may not have wanted."""
+        return self._exchange.is_sent
+
     def leave_upload(self) -> bool:
         """Leave the request's body to whoever sends it: no attempt will follow; False where it is sent already."""
         self._exchange.is_last = self._exchange.is_sending
