@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +17,6 @@ from .cookie import make_cookies
 from .destination import add_host
 from .dns_cache import is_ambiguous
 from .errors import (
-    ClientPayloadError,
     InvalidUrlRedirectClientError,
     RedirectClientError,
     TooManyRedirects,
@@ -251,7 +249,7 @@ class Call:
                 message=f"over {self.options.max_redirects} redirects (max_redirects), the last one to {location}",
                 headers=response.headers,
             )
-        await _drop_rest(response)
+        await response.drop_rest(_DROP_BYTES)  # a server that has not got all of the request's body gets no more of it
         method = choose_method(response.status, self.method)
         if request.body is not self.body:
             await request.close()
@@ -295,17 +293,6 @@ def _split_location(location: URL) -> tuple[URL, BasicAuth | None]:
         message = f"the redirect's name and password can't be sent: {error}"
         raise InvalidUrlRedirectClientError(location.with_user(None), message) from error
     return url, auth
-
-
-async def _drop_rest(response: ClientResponse) -> None:
-    """Read a short rest of an answer, so that its connection can be used again; close it where it is long.
-
-    A server that redirects before it has the request's body gets no more of it.
-    """
-    if not response.closed and (response.content_length or _DROP_BYTES) < _DROP_BYTES:
-        with suppress(ClientPayloadError):
-            await response.read()
-    response.close()
 
 
 def check_proxy(proxy: str | URL | None) -> tuple[URL | None, BasicAuth | None]:
