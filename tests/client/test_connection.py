@@ -264,6 +264,12 @@ async def test_http_1_0_asks_to_keep_the_connection(raw) -> None:
     assert b"\r\nConnection: keep-alive\r\n" in server.heads[0]
 
 
+@pytest.mark.parametrize("name", ["limit", "limit_per_host"])
+def test_a_limit_below_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is a number of connections"):
+        corelet.TCPConnector(**{name: -1})
+
+
 def test_force_close_with_a_keepalive_timeout_is_refused() -> None:
     with pytest.raises(ValueError, match="force_close"):
         corelet.TCPConnector(force_close=True, keepalive_timeout=3)
@@ -295,6 +301,28 @@ async def test_a_slow_reader_makes_the_server_wait(raw, client) -> None:
             assert len(piece) <= 600_000
             total += len(piece)
     assert total == size
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+async def test_closing_a_session_waits_for_connections_that_are_closing_already(raw, tls, over_tls) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        [connection] = connector.pool.connections
+        connections.append(connection)
+        await peer.answer(fields="Connection: close\r\n")
+        peer.writer.transport.pause_reading()  # no farewell is answered
+        try:
+            await asyncio.Event().wait()
+        finally:
+            peer.writer.transport.abort()
+
+    server = await raw(script, **({"ssl": tls.server} if over_tls else {}))
+    connections: list[connection_module.Connection] = []
+    connector = corelet.TCPConnector(ssl=tls.client, ssl_shutdown_timeout=0.05)
+    async with corelet.ClientSession(connector=connector) as session, session.get(server.url) as response:
+        assert await response.read() == b"ok"
+        await session.close()
+        assert [connection.transport for connection in connections] == [None]
 
 
 async def send_until_nobody_reads(raw, client, end) -> tuple[connection_module.Connection, asyncio.Task]:

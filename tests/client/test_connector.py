@@ -83,10 +83,11 @@ async def test_addresses_are_forgotten_after_their_time(raw) -> None:
     assert len(resolver.asked) == 2
 
 
-async def test_addresses_are_not_remembered_where_that_is_not_wanted(raw) -> None:
+@pytest.mark.parametrize("option", [{"use_dns_cache": False}, {"ttl_dns_cache": 0}, {"dns_cache_max_size": 0}])
+async def test_addresses_are_not_remembered_where_that_is_not_wanted(raw, option) -> None:
     server = await raw(serve_ok)
     resolver = Resolver()
-    connector = corelet.TCPConnector(resolver=resolver, force_close=True, use_dns_cache=False)
+    connector = corelet.TCPConnector(resolver=resolver, force_close=True, **option)
     async with corelet.ClientSession(connector=connector) as session:
         for _ in range(2):
             await fetch(session, server.url.with_host("a.test"))

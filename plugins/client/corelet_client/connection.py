@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "__weakref__",
         "_aborts",
         "_closed",
         "_deadline",
