@@ -245,7 +245,15 @@ class ClientResponse:
             ServerTimeoutError: it took too long.
         """
         if self._body is None:
-            return await self._read_within(self._request.settings.max_decoded_size)
+            exchange = self._exchange
+            if exchange.error is not None:
+                raise exchange.error
+            if self._content is None and exchange.is_complete and exchange.stream is None and not self._is_coded():
+                self._body = b"".join(exchange.pieces)
+            else:
+                self._body = await self._read_stream(self._request.settings.max_decoded_size)
+            if self._request.tracer is not None:
+                await self._trace_body(self._request.tracer)
         return self._body
 
     async def drop_rest(self, limit: int) -> None:
@@ -256,20 +264,10 @@ class ClientResponse:
         """
         if not self.closed and (self.content_length or limit) < limit:
             with suppress(ClientPayloadError):
-                await self._read_within(limit)
+                self._body = await self._read_stream(limit)
+                if self._request.tracer is not None:
+                    await self._trace_body(self._request.tracer)
         self.close()
-
-    async def _read_within(self, max_decoded_size: int) -> bytes:
-        exchange = self._exchange
-        if exchange.error is not None:
-            raise exchange.error
-        if self._content is None and exchange.is_complete and exchange.stream is None and not self._is_coded():
-            self._body = b"".join(exchange.pieces)
-        else:
-            self._body = await self._read_stream(max_decoded_size)
-        if self._request.tracer is not None:
-            await self._trace_body(self._request.tracer)
-        return self._body
 
     async def _trace_body(self, tracer: Tracer) -> None:
         params = TraceResponseChunkReceivedParams(self.method, self._url, self._body or b"")
