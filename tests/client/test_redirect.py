@@ -248,6 +248,13 @@ async def test_cookies_set_on_the_way_are_sent_on(raw, client) -> None:
     assert b"Cookie: way=1" in server.heads[1]
 
 
+async def test_cookies_of_one_request_that_can_be_read_once_are_sent_on(raw, client) -> None:
+    server = await raw(redirect("/end"))
+    async with client.get(server.url / "start", cookies=(pair for pair in [("a", "b")])) as response:
+        assert await response.read() == b"end"
+    assert all(b"Cookie: a=b" in head for head in server.heads)
+
+
 @pytest.mark.parametrize("user", ["a%3Ab:c", "%E2%82%AC:c"], ids=["a colon", "beyond Latin-1"])
 async def test_a_redirect_with_a_name_that_can_not_be_sent_is_refused(raw, client, user: str) -> None:
     server = await raw(redirect(f"http://{user}@127.0.0.1:1/"))

@@ -13,7 +13,6 @@ from yarl import URL
 from corelet import Payload, hdrs
 
 from .auth import BasicAuth, find_netrc_auth, strip_auth_from_url
-from .cookie import make_cookies
 from .destination import add_host
 from .dns_cache import is_ambiguous
 from .errors import (
@@ -217,8 +216,7 @@ class Call:
         jar = self.session.cookie_jar
         cookies = {name: morsel.coded_value for name, morsel in jar.filter_cookies(self.url).items()}
         if self.options.cookies:
-            own = make_cookies(self.options.cookies, quote=jar.quote_cookie)
-            cookies.update((name, morsel.coded_value) for name, morsel in own.items())
+            cookies.update((name, morsel.coded_value) for name, morsel in self.options.cookies.items())
         if not cookies:
             return
         pairs = [*headers.popall(hdrs.COOKIE, ()), *(f"{name}={value}" for name, value in cookies.items())]
