@@ -267,13 +267,16 @@ class Connection(asyncio.Protocol):
 
         Raises:
             ClientConnectionResetError: the connection is closed.
-            RuntimeError: the answer is none of these, or somebody else has the connection.
+            RuntimeError: the answer is none of these, somebody else has the connection, or the request's body is still
+                being sent, whose end an ``UploadTracker`` tells. Source: RFC 9110 section 7.8.
         """
         exchange = self._exchange
         if self._transport is None or self.is_lost:
             raise ClientConnectionResetError("the connection is closed")
         if exchange is None or not exchange.is_upgraded:
             raise RuntimeError("hand_over() of a connection that was not upgraded")
+        if exchange.is_sending:
+            raise RuntimeError("hand_over() of a connection on which the request's body is still being sent")
         rest = self._parser.take_rest()
         self._exchange = None
         self._stop_watching()
