@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from yarl import URL
 
@@ -37,6 +38,9 @@ BODY_FIELDS: Final = (
 )
 
 _IS_TARGET: Final = re.compile(r"[!-~]*+").fullmatch
+_AUTHORITY: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?+//[^/?#]*+").match
+#: Bytes that are no UTF-8, as the wire gives them.
+_OTHER_BYTES: Final = re.compile("[\udc80-\udcff]++")
 
 
 def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
@@ -53,7 +57,7 @@ def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
     if location is None:
         return None
     try:
-        target = URL(location, encoded=not requote)
+        target = URL(_quote_other_bytes(location), encoded=not requote)
         url = target if target.scheme else response.real_url.join(target)
         port = url.port
     except ValueError as error:
@@ -67,6 +71,14 @@ def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
         raise InvalidUrlRedirectClientError(location, "the redirect needs quoting (requote_redirect_url)")
     fragment = response.real_url.fragment
     return url.with_fragment(fragment) if fragment and not url.raw_fragment else url
+
+
+def _quote_other_bytes(location: str) -> str:
+    """Quote bytes of a path or query that are no UTF-8: a URL made of text leaves them out."""
+    authority = _AUTHORITY(location)
+    start = 0 if authority is None else authority.end()
+    rest = _OTHER_BYTES.sub(lambda found: quote(found[0].encode("utf-8", "surrogateescape")), location[start:])
+    return location[:start] + rest
 
 
 def choose_method(status: int, method: str) -> str:
