@@ -284,3 +284,14 @@ async def test_a_body_that_was_had_as_bytes_can_be_written_still() -> None:
     assert content.count(b"bit by bit") == 2
     assert not writer.consumed
     assert await write(writer) == content
+
+
+async def test_the_name_of_a_file_is_no_name_of_a_field(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    writer = MultipartWriter("form-data", boundary="a")
+    with (tmp_path / "a").open("rb") as file:
+        part = writer.append(file)
+        with pytest.raises(ValueError, match="is a field without a name"):
+            await writer.as_bytes()
+        part.set_content_disposition("form-data", filename="a", name="b")
+        assert b'name="b"' in await writer.as_bytes()
