@@ -120,7 +120,11 @@ class Call:
     async def _trace(self, tracer: Tracer) -> ClientResponse:
         method, url, headers = self.method, self.url, self.options.headers.copy()
         self.options = dataclasses.replace(self.options, headers=headers)  # listeners may add to this request's fields
-        await tracer.send("on_request_start", TraceRequestStartParams(method, url, headers))
+        try:
+            await tracer.send("on_request_start", TraceRequestStartParams(method, url, headers))
+        except BaseException:
+            await self._close_body(None, None)
+            raise
         try:
             response = await self._follow()
         except BaseException as error:
