@@ -121,10 +121,13 @@ def session_middleware(
         try:
             response = await handler(request)
         except web.HTTPException:
+            access.end()
             raise
         except BaseException:
             request.remove_prepare_hook(hook)
+            access.end(is_saved=False)
             raise
+        access.end()
         if isinstance(response, web.StreamResponse) and response.prepared:
             await access.store()
         elif isinstance(response, web.Response):

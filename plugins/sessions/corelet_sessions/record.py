@@ -7,6 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+#: The record of a session that goes on under another token: a mark for whoever wants to replace it.
+MOVED: Final = b"moved"
+
 
 class Record(NamedTuple):
     """One session as it is kept.
@@ -46,7 +49,9 @@ class Serializer:
         return made.encode() if isinstance(made, str) else made
 
     def load(self, data: bytes) -> Record | None:
-        """Read a record; None for what is none: of another program, or of another version."""
+        """Read a record; None for what is none: moved, of another program, or of another version."""
+        if data == MOVED:
+            return None
         try:
             created, seen, max_age, content = self._loads(data)
         except (ValueError, TypeError, RecursionError):
