@@ -637,6 +637,19 @@ async def test_another_serialiser_can_be_used(browse: Browse) -> None:
     assert (await browser.get("/")).text == "{0, 1}"
 
 
+async def test_records_of_another_serialiser_are_no_sessions(browse: Browse, caplog: pytest.LogCaptureFixture) -> None:
+    import pickle
+
+    storage = web.SignedCookieStorage(KEY)
+    before = await browse(storage)
+    await before.get("/count")
+    browser = await browse(storage, dumps=pickle.dumps, loads=pickle.loads)
+    browser.cookies = dict(before.cookies)
+    assert read(await browser.get("/count"))["data"] == {"count": 1}
+    assert "a session can't be read, and ends" in caplog.text
+    assert read(await browser.get("/count"))["data"] == {"count": 2}
+
+
 # Streams.
 
 
@@ -1023,10 +1036,13 @@ async def test_cookie_can_be_another(browse: Browse) -> None:
         {"samesite": "none", "secure": False},
         {"samesite": "Laxx"},
         {"max_age": 0},
+        {"name": "two words"},
+        {"domain": "a.example; Secure"},
+        {"path": "/\r\nSet-Cookie: a=1"},
     ],
 )
 def test_cookie_that_browsers_refuse_is_refused(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"a cookie|expected Lax, Strict or None|expected seconds from 1, or None"):
+    with pytest.raises(ValueError, match=r"cookie|expected Lax, Strict or None|expected seconds from 1, or None"):
         web.SessionCookie(**arguments)
 
 

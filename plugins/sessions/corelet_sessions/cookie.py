@@ -33,7 +33,7 @@ class SessionCookie:
         max_age: seconds that the browser keeps it; default None, until it ends. ``session.max_age`` has its own.
 
     Raises:
-        ValueError: settings that browsers don't know, or refuse together.
+        ValueError: settings that browsers don't know, or refuse together, or that can't be sent.
     """
 
     name: str | None = None
@@ -59,6 +59,8 @@ class SessionCookie:
             )
         if name.startswith("__host-") and (self.domain is not None or self.path != "/"):
             raise ValueError("a cookie with the prefix __Host- has the path / and no domain")
+        # What can't be sent is said now, and not with the first session.
+        web.Response().set_cookie(self.name or "session", "", domain=self.domain, path=self.path)
 
     def is_secure(self, request: Any) -> bool:
         """Whether the cookie is sent over TLS only, for the peer of a request."""

@@ -74,7 +74,9 @@ class MemcachedStorage(AbstractStorage):
             raise SessionTooLargeError(f"the session has {len(record):,} bytes, memcached takes {MAX_RECORD_BYTES:,}")
         token = token or self.make_token()
         key = self._make_key(token)
-        exptime = ttl if ttl < _MONTH_SECONDS else int(time.time()) + ttl
+        # Its clock ticks once a second: the last second may end at once.
+        seconds = ttl + 1
+        exptime = seconds if seconds < _MONTH_SECONDS else int(time.time()) + seconds
         async with self._reach() as client:
             item = await self._finish(client.gets(key))
             for _ in range(MAX_TRIES):

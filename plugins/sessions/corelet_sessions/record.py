@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
+
+logger: Final = logging.getLogger("corelet.sessions")
 
 #: The record of a session that goes on under another token: a mark for whoever wants to replace it.
 MOVED: Final = b"moved"
@@ -55,6 +58,9 @@ class Serializer:
         try:
             created, seen, max_age, content = self._loads(data)
         except (ValueError, TypeError, RecursionError):
+            return None
+        except Exception as exc:  # noqa: BLE001  # a serialiser of the application's own may raise anything
+            logger.warning("a session can't be read, and ends: %r", exc)
             return None
         is_whole = isinstance(content, dict) and isinstance(created, int) and isinstance(seen, int)
         is_whole = is_whole and (max_age is None or isinstance(max_age, int))
