@@ -17,8 +17,7 @@ _IS_IDENTITY: Final = re.compile(r"[0-9A-Za-z_-]{32,128}").fullmatch
 
 
 class SessionLostError(CoreletError):
-    """A change of a session comes too late to be kept: the head that should have carried its cookie is gone, or its
-    handler has ended."""
+    """A change of a session comes too late to be kept: the head with its cookie is gone, or its handler has ended."""
 
 
 class Session(MutableMapping[str, Any]):

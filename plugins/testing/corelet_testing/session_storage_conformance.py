@@ -195,7 +195,7 @@ class SessionStorageConformance(Conformance):
             found = await storage.load(short)
             is_late = time.monotonic() - began >= 1  # on a machine that is busy
             self.expect(found == b"short" or is_late, "a record is there before its time", found)
-            while time.monotonic() - began < self.expiry_seconds and await storage.load(short) is not None:
+            while time.monotonic() - began < self.expiry_seconds and await storage.load(short) is not None:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             self.expect_equal(await storage.load(short), None, "a record is gone after its time")
             self.expect_equal(await storage.load(long), b"long", "a new ttl replaces the old one")
