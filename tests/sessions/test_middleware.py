@@ -552,6 +552,28 @@ async def test_nothing_comes_between_the_steps_of_a_rotation(
     assert len(storage) == len(kept), "no record is left that nobody has the token of"
 
 
+@pytest.mark.parametrize("path", ["/login?user=alice", "/set?user=alice"])
+async def test_command_that_is_tried_again_may_find_what_it_has_done_before(browse: Browse, path: str) -> None:
+    class Retrying(web.InMemoryStorage):
+        breaks = False
+
+        async def save(self, token: str | None, record: bytes, ttl: int, *, expected: bytes | None = None) -> str:
+            kept = await super().save(token, record, ttl, expected=expected)
+            if self.breaks and expected is not None:
+                self.breaks = False
+                raise web.SessionConflictError(record)
+            return kept
+
+    storage = Retrying()
+    browser = await browse(storage)
+    await browser.get("/set?a=1")
+    storage.breaks = True
+    await browser.get(path)
+    assert not storage.breaks
+    assert read(await browser.get("/show"))["data"] == {"a": "1", "user": "alice"}
+    assert len(storage) == 1
+
+
 async def test_session_of_one_request_is_loaded_once(browse: Browse) -> None:
     class Counting(web.InMemoryStorage):
         loads = 0

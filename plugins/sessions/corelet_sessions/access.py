@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -250,7 +251,7 @@ class SessionAccess:
         for _ in range(MAX_MERGES):
             kept = await self._keep(session, None, None)
             try:
-                await storage.save(old_token, MOVED, _MOVED_SECONDS, expected=self._record_bytes)
+                await self._mark_as_moved(old_token)
             except SessionConflictError as exc:
                 await storage.delete(kept.token)
                 if not await self._heed(session, exc.found):
@@ -261,6 +262,15 @@ class SessionAccess:
                     await storage.delete(old_token)
                 return True
         raise SessionConflictError(self._record_bytes)
+
+    async def _mark_as_moved(self, old_token: str) -> None:
+        # Each mark is another: a storage whose connection broke tries again, and may find what it has left before.
+        mark = MOVED + secrets.token_hex(8).encode()
+        try:
+            await self._settings.storage.save(old_token, mark, _MOVED_SECONDS, expected=self._record_bytes)
+        except SessionConflictError as exc:
+            if exc.found != mark:
+                raise
 
     async def _keep(self, session: Session, token: str | None, expected: bytes | None) -> _Kept:
         """Have the storage keep the session as it is now."""

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 logger: Final = logging.getLogger("corelet.sessions")
 
-#: The record of a session that goes on under another token: a mark for whoever wants to replace it.
-MOVED: Final = b"moved"
+#: How a record begins whose session goes on under another token: a mark for whoever wants to replace it.
+MOVED: Final = b"moved "
 
 
 class Record(NamedTuple):
@@ -53,7 +53,7 @@ class Serializer:
 
     def load(self, data: bytes) -> Record | None:
         """Read a record; None for what is none: moved, of another program, or of another version."""
-        if data == MOVED:
+        if data.startswith(MOVED):
             return None
         try:
             created, seen, max_age, content = self._loads(data)
