@@ -273,6 +273,28 @@ async def test_session_that_was_just_used_is_not_saved_again(browse: Browse, clo
     assert len(browser.set_cookies) == 1
 
 
+async def test_session_that_is_only_to_be_seen_is_not_saved_again_where_another_request_has(
+    browse: Browse, clock: Clock
+) -> None:
+    class Busy(web.InMemoryStorage):
+        is_busy = False
+        tries = 0
+
+        async def save(self, token: str | None, record: bytes, ttl: int, *, expected: bytes | None = None) -> str:
+            if self.is_busy and token is not None:
+                self.tries += 1
+                raise web.SessionConflictError(await self.load(token))
+            return await super().save(token, record, ttl, expected=expected)
+
+    storage = Busy()
+    browser = await browse(storage, idle_seconds=100)
+    await browser.get("/set?a=1")
+    clock.now += 50
+    storage.is_busy = True
+    assert read(await browser.get("/show"))["data"] == {"a": "1"}
+    assert storage.tries == 1
+
+
 async def test_session_ends_some_day_whatever_is_done(browse: Browse, clock: Clock) -> None:
     browser = await browse("signed", idle_seconds=None, absolute_seconds=100)
     for _ in range(4):

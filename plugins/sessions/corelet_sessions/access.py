@@ -240,6 +240,8 @@ class SessionAccess:
                     raise
                 if not await self._heed(session, exc.found):
                     return False
+                if not session.is_changed:  # it was only to be seen as used, which it is by now
+                    return True
                 expected = exc.found
             else:
                 return True
