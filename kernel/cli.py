@@ -66,8 +66,8 @@ handler. The application is put together, and not started.
 """
 _PLUGINS: Final = """\
 Show every installed plugin: its distribution; whether it is ready, blocked by CORELET_BLOCK or
-failed, and why; the hooks that it implements and the public names that it exports. This never
-fails, whatever is wrong with a plugin.
+failed, and why; the hooks that it implements and the public names that it exports, of which --json
+shows all. This never fails, whatever is wrong with a plugin.
 
 With MODULE:APP, show the plugins that the application uses, and what each reports of itself.
 """
@@ -471,11 +471,18 @@ def _draw_plugins(plugins: Iterable[dict[str, Any]]) -> list[str]:
         rows.append((plugin["name"], plugin["state"], distribution))
         lines = [("reason", line) for line in plugin["reason"].splitlines()]
         for key in ("hooks", "exports"):
-            wrapped = textwrap.wrap(", ".join(plugin[key]), 72)
-            lines += [(key if number == 0 else "", line) for number, line in enumerate(wrapped)]
+            lines += [(key if number == 0 else "", line) for number, line in enumerate(_wrap_names(plugin[key]))]
         lines += [("report", line) for line in plugin["report"]]
         rows += [("", *line) for line in lines]
     return _align(rows) if len(rows) > 1 else ["no plugin is installed: pip install 'corelet[routing]' brings a router"]
+
+
+def _wrap_names(names: Sequence[str]) -> list[str]:
+    lines = textwrap.wrap(", ".join(names), 72)
+    if len(lines) <= 3:
+        return lines
+    shown = "".join(lines[:2]).count(",")
+    return [*lines[:2], f"and {len(names) - shown} more: --json shows all"]
 
 
 # What they share

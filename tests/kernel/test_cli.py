@@ -284,9 +284,11 @@ def test_an_error_in_a_command_names_its_plugin(monkeypatch: pytest.MonkeyPatch)
 # corelet plugins
 
 
+HELLO = "from corelet import hookimpl\n@hookimpl\ndef corelet_configure(app): ...\n"
+
+
 def test_plugins_are_shown_with_all_that_is_known(shell: Shell, site: FakeSite) -> None:
-    hello = "from corelet import hookimpl\n@hookimpl\ndef corelet_configure(app): ...\n"
-    site.add("corelet-hello", plugins={"hello": "hello"}, exports={"web.Hi": "hello:Hi"}, modules={"hello": hello})
+    site.add("corelet-hello", plugins={"hello": "hello"}, exports={"web.Hi": "hello:Hi"}, modules={"hello": HELLO})
     site.add("corelet-torn", version="2.0", plugins={"torn": "torn"}, modules={"torn": "print('torn')\nimport nowhere"})
     site.add("corelet-other", plugins={"other": "other"})
     done = shell.run("plugins", site=site, CORELET_BLOCK="other")
@@ -302,6 +304,18 @@ def test_plugins_are_shown_with_all_that_is_known(shell: Shell, site: FakeSite) 
         "       reason   ModuleNotFoundError: No module named 'nowhere'\n"
     )
     assert done.stderr == "torn\n"
+
+
+def test_of_many_names_a_few_are_shown(shell: Shell, site: FakeSite) -> None:
+    exports = {f"web.name_{number:02}": f"hello:name_{number}" for number in range(40)}
+    site.add("corelet-hello", plugins={"hello": "hello"}, exports=exports, modules={"hello": HELLO})
+    done = shell.run("plugins", site=site)
+    rows = done.stdout.splitlines()[3:]
+    assert [row[:20] for row in rows] == ["       exports  web.", " " * 16 + "web.", " " * 16 + "and "]
+    shown = sum(row.count("web.name_") for row in rows)
+    assert rows[-1].split() == ["and", str(40 - shown), "more:", "--json", "shows", "all"]
+    plugin = json.loads(shell.run("plugins", "--json", site=site).stdout)["plugins"][0]
+    assert sorted(plugin["exports"]) == sorted(exports)
 
 
 def test_plugins_are_shown_to_programs(shell: Shell, site: FakeSite) -> None:
