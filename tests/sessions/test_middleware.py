@@ -1090,7 +1090,36 @@ def test_cookie_that_browsers_refuse_is_refused(arguments: dict[str, Any]) -> No
         web.SessionCookie(**arguments)
 
 
+@pytest.mark.parametrize(
+    "arguments", [{"samesite": "None"}, {"partitioned": True}, {"name": "__Host-mine"}, {"name": "__Secure-mine"}]
+)
+async def test_cookie_that_has_to_be_secure_is_behind_a_proxy_too(browse: Browse, arguments: dict[str, Any]) -> None:
+    browser = await browse(cookie=web.SessionCookie(**arguments))
+    await browser.get("/count")
+    assert "Secure" in browser.set_cookies[0].split("; ")
+    assert read(await browser.get("/count"))["data"] == {"count": 2}
+
+
 # Switching on.
+
+
+@pytest.mark.parametrize("storage", ["memory", "signed"])
+async def test_application_within_another_has_its_session(serve: Serve, connect: Connect, storage: str) -> None:
+    async def greet(request: web.Request, handler: Handler) -> Any:
+        (await web.get_session(request))["outer"] = True
+        return await handler(request)
+
+    kept = STORAGES[storage]()
+    app, inner = web.Application(), web.Application()
+    for each in (app, inner):
+        web.setup_sessions(each, kept)
+    app.middlewares.append(greet)
+    inner.router.add_get("/{tail:.*}", act)
+    app.add_subapp("/set", inner)
+    browser = Browser(await serve(app), connect)
+    await browser.get("/set/?a=1")
+    assert len(browser.set_cookies) == 1
+    assert read(await browser.get("/set/?b=2"))["data"] == {"outer": True, "a": "1", "b": "2"}
 
 
 async def test_request_without_sessions_says_what_to_do(serve: Serve, connect: Connect, expect_error_log: Any) -> None:

@@ -17,6 +17,7 @@ from .storage import SessionConflictError, SessionStorageError
 
 if TYPE_CHECKING:
     from .settings import Settings
+    from .storage import AbstractStorage
 
 logger: Final = logging.getLogger("corelet.sessions")
 
@@ -68,6 +69,10 @@ class SessionAccess:
         self._handler_has_ended = False
         # Held while the session is loaded from a server, or saved there.
         self._lock: asyncio.Lock | None = None
+
+    def is_of(self, storage: AbstractStorage) -> bool:
+        """Whether the session is kept there."""
+        return self._settings.storage is storage
 
     # Loading.
 
