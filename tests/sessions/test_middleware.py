@@ -510,6 +510,23 @@ async def test_rotation_takes_along_what_others_have_saved(browse: Browse) -> No
     assert read(await browser.get("/show"))["data"] == {"a": "1", "b": "2", "user": "alice"}
 
 
+async def test_session_that_two_requests_empty_together_is_ended(browse: Browse) -> None:
+    def change(session: web.Session) -> None:
+        del session["a"]
+
+    storage, pause = web.InMemoryStorage(), Pause(change)
+    browser = await browse(storage, pause.handle)
+    await browser.get("/set?a=1&b=2")
+    working = asyncio.ensure_future(browser.get("/paused"))
+    await pause.loaded.wait()
+    other = Browser(browser.served, browser.connect)
+    other.cookies = dict(browser.cookies)
+    assert read(await other.get("/delete?key=b"))["data"] == {"a": "1"}
+    pause.may_go_on.set()
+    assert (await working).status == 200
+    assert len(storage) == 0
+
+
 async def test_what_one_request_is_to_remember_another_one_does_not_forget(browse: Browse) -> None:
     def change(session: web.Session) -> None:
         session["late"] = True

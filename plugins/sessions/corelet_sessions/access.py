@@ -294,19 +294,20 @@ class SessionAccess:
 
     async def _heed(self, session: Session, found: bytes | None) -> bool:
         """Bring in what others have saved since the session was loaded; False where it has ended, here or there."""
-        if session.is_ended:  # by another task of this request
+        if not session.is_ended:  # by another task of this request
+            load = self._settings.serializer.load
+            newer = None if found is None else load(found)
+            # What was there at first is read again: values may have been changed from within.
+            original = None if self._record_bytes is None else load(self._record_bytes)
+            if newer is None or original is None:
+                logger.debug("a session was ended by another request, its changes are dropped")
+                self._end(session)
+                return False
+            session.merge(original, newer)
+            self._record_bytes = found
+        if session.is_ended:
             await self._forget(session)
             return False
-        load = self._settings.serializer.load
-        newer = None if found is None else load(found)
-        # What was there at first is read again: values may have been changed from within.
-        original = None if self._record_bytes is None else load(self._record_bytes)
-        if newer is None or original is None:
-            logger.debug("a session was ended by another request, its changes are dropped")
-            self._end(session)
-            return False
-        session.merge(original, newer)
-        self._record_bytes = found
         return True
 
     async def _forget(self, session: Session) -> None:
