@@ -717,7 +717,7 @@ async def test_records_of_another_serialiser_are_no_sessions(browse: Browse, cap
 async def stream(request: web.Request) -> web.StreamResponse:
     session = await web.get_session(request)
     what = request.path.strip("/")
-    if what in ("before", "after", "save"):
+    if what in ("before", "after", "save", "choose"):
         session["before"] = True
     response = web.StreamResponse()
     await response.prepare(request)
@@ -728,6 +728,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
             session.rotate()
         elif what == "renew":
             await web.new_session(request)
+        elif what == "choose":
+            session.set_new_identity("c" * 32)
         elif what == "save":
             session["saved"] = True
             await web.save_session(request)
@@ -897,6 +899,7 @@ async def test_session_that_another_one_has_replaced_takes_no_changes(browse: Br
         ("signed", "/before", "/after"),
         ("memory", "/before", "/rotate"),
         ("memory", "/before", "/renew"),
+        ("memory", None, "/choose"),
     ],
 )
 async def test_change_that_comes_too_late_for_its_cookie_is_an_error_where_it_is_made(

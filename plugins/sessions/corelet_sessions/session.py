@@ -149,12 +149,15 @@ class Session(MutableMapping[str, Any]):
 
         Raises:
             RuntimeError: the session is not new.
+            SessionLostError: the answer's head is gone, and the peer can't be told.
             ValueError: another identity than that.
         """
         if not self._new:
             raise RuntimeError("set_new_identity() is for new sessions; rotate() gives this one a new token")
         if _IS_IDENTITY(identity) is None:
             raise ValueError("an identity is 32 to 128 letters, digits, - and _")
+        if self._identity_lock_reason is not None:
+            raise SessionLostError(self._identity_lock_reason)
         self._identity = identity
 
     # For whoever saves it.
