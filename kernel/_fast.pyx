@@ -2099,7 +2099,10 @@ cdef class ConnectionBase:
         """Take bytes and do with them what can be done at once."""
         cdef RequestParser parser = self._parser
         if parser is None:
-            parser = self._make_parser(data)
+            if self._upgraded is not None:
+                self._upgraded.data_received(data)
+                return
+            parser = self._make_parser()
             if parser is None:
                 return
         parser.feed_data(data)

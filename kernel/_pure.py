@@ -1464,7 +1464,10 @@ class ConnectionBase(ABC):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes and do with them what can be done at once."""
-        parser = self._parser or self._make_parser(data)
+        if self._upgraded is not None:
+            self._upgraded.data_received(data)
+            return
+        parser = self._parser or self._make_parser()
         if parser is None:
             return
         parser.feed_data(data)
@@ -1560,7 +1563,7 @@ class ConnectionBase(ABC):
     # What a connection has besides.
 
     @abstractmethod
-    def _make_parser(self, data: bytes) -> RequestParser | None: ...
+    def _make_parser(self) -> RequestParser | None: ...
 
     @abstractmethod
     def _receive(self, parser: RequestParser) -> None: ...

@@ -468,11 +468,9 @@ class Connection(ConnectionBase, AbstractConnection, asyncio.Protocol):  # type:
             notify(self)
         self._service.admit(self)
 
-    def _make_parser(self, data: bytes) -> RequestParser | None:
-        """Begin with the first bytes; None where they are for somebody else, or for nobody any more."""
-        if self._upgraded is not None:
-            self._upgraded.data_received(data)
-        elif not self._is_deaf:
+    def _make_parser(self) -> RequestParser | None:
+        """Begin with the first bytes; None where they are for nobody any more."""
+        if not self._is_deaf:
             self._parser = RequestParser(self._service.limits)
         return self._parser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from typing import Any
 
 import pytest
@@ -145,6 +146,71 @@ async def test_a_cancelled_receive_loses_no_message(pair: ClientWebSocketRespons
         except asyncio.CancelledError:
             message = await pair.receive(5)
         assert message.data == str(number)
+
+
+async def test_a_loop_s_next_message_can_be_a_task_and_bounded_and_cancelled(pair: ClientWebSocketResponse) -> None:
+    messages = aiter(pair)
+    assert aiter(messages) is messages
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(messages), 0.01)
+    task = asyncio.create_task(anext(messages))
+    await asyncio.sleep(0)
+    for call in (anext(messages), anext(aiter(pair)), pair.receive()):
+        with pytest.raises(RuntimeError, match="another task waits in it"):
+            await call
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for number in range(30):
+        task = asyncio.create_task(anext(messages))
+        await asyncio.sleep(0)
+        await pair.send_str(str(number))
+        if number % 3:
+            await asyncio.sleep(0.001 * (number % 5))
+        task.cancel()
+        try:
+            message = await task
+        except asyncio.CancelledError:
+            message = await anext(messages)
+        assert message.data == str(number)
+
+
+async def test_a_loop_ends_with_the_connection_and_keeps_no_message(pair: ClientWebSocketResponse) -> None:
+    messages = aiter(pair)
+    for text in ("one", "two"):
+        await pair.send_str(text)
+    first = await anext(messages)
+    await pair.send_str("three")
+    # An error that is being handled is no part of what a message comes by.
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        second = await asyncio.create_task(anext(messages))
+        third = await anext(messages)
+    assert [message.data for message in (first, second, third)] == ["one", "two", "three"]
+    await asyncio.sleep(0)  # whoever has read the last one is still at it until then
+    # The name here, and the argument.
+    assert max(sys.getrefcount(first), sys.getrefcount(second), sys.getrefcount(third)) <= 2
+    await pair.close()
+    with pytest.raises(StopAsyncIteration):
+        await anext(messages)
+    assert [message async for message in pair] == []
+
+
+async def test_who_leaves_what_it_waits_in_lets_others_receive(pair: ClientWebSocketResponse) -> None:
+    async def wait() -> None:
+        async for _ in pair:
+            raise AssertionError("there is no message")
+
+    waiting = wait()
+    waiting.send(None)
+    waiting.close()
+    waiting = wait()
+    waiting.send(None)
+    with pytest.raises(ZeroDivisionError):
+        waiting.throw(ZeroDivisionError)
+    await pair.send_str("a")
+    assert (await pair.receive(5)).data == "a"
 
 
 async def test_a_message_wakes_who_waits_in_its_own_context(serve_ws: Any, opened: Open) -> None:

@@ -11,23 +11,30 @@ holds the object.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from cpython.object cimport PyObject, PyTypeObject
+from cpython.object cimport PyObject, PyObject_GenericGetAttr, PyObject_GenericSetAttr
+from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_Check, PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
+
+cimport cython as _cython
 
 import os
 import asyncio as _asyncio
 from asyncio import CancelledError as _CancelledError
 from collections import deque as _deque
+from collections.abc import Coroutine as _Coroutine
 
 from .errors import WebSocketError
 from ._pure import PARALLEL_RECEIVE as _PARALLEL_RECEIVE
 from . import limits as _limits
-from .message import WSMessage, WSMsgType
+from .message import ENDS as _ENDS, WSMessage, WSMsgType
 from .message import is_close_code as _is_close_code
 
 cdef extern from "Python.h":
+    ctypedef PyObject* (*iternextfunc)(PyObject*) except? NULL
+    ctypedef struct PyTypeObject:
+        iternextfunc tp_iternext
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 most)
     void* PyUnicode_DATA(object text)
@@ -46,11 +53,62 @@ cdef extern from *:
         return send(descriptor, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     #endif
+    /* A coroutine returns by a StopIteration. What Cython raises has a traceback, which costs more than the rest of a
+       message; making the exception costs as much as all of Cython's part. One serves again and again: its value is
+       taken at once, and is forgotten when what was awaited goes. */
+    static PyObject* spare_stop = NULL;
+
+    static void forget_value(void)
+    {
+        PyStopIterationObject* stop = (PyStopIterationObject*)spare_stop;
+        if (stop == NULL)
+            return;
+        if (Py_REFCNT(stop) == 1 && !stop->traceback && !stop->context && !stop->cause && !stop->notes && !stop->dict)
+            Py_CLEAR(stop->value);
+        else
+            Py_CLEAR(spare_stop);
+    }
+
+    static void stop_iteration(PyObject* value)
+    {
+        forget_value();
+        if (spare_stop == NULL && (spare_stop = PyObject_CallNoArgs(PyExc_StopIteration)) == NULL)
+            return;
+        Py_INCREF(value);
+        Py_XSETREF(((PyStopIterationObject*)spare_stop)->value, value);
+    #if PY_VERSION_HEX >= 0x030C0000
+        Py_INCREF(spare_stop);
+        PyErr_SetRaisedException(spare_stop);
+    #else
+        PyErr_SetObject(PyExc_StopIteration, spare_stop);
+    #endif
+    }
+
+    /* A named tuple's own constructor makes a tuple first, and copies it. */
+    static PyObject* make_triple(PyTypeObject* type, PyObject* first, PyObject* second, PyObject* third)
+    {
+    #if PY_VERSION_HEX >= 0x030E0000  /* a tuple has more to it there: its hash */
+        return PyObject_CallFunctionObjArgs((PyObject*)type, first, second, third, NULL);
+    #else
+        PyObject* made = type->tp_alloc(type, 3);
+        if (made == NULL)
+            return NULL;
+        Py_INCREF(first);
+        PyTuple_SET_ITEM(made, 0, first);
+        Py_INCREF(second);
+        PyTuple_SET_ITEM(made, 1, second);
+        Py_INCREF(third);
+        PyTuple_SET_ITEM(made, 2, third);
+        return made;
+    #endif
+    }
     """
+    void forget_value()
+    object make_triple(PyTypeObject* type, object first, object second, object third)
     Py_ssize_t send_bytes(int descriptor, const void* data, size_t size)
+    void stop_iteration(PyObject* value)
 
 ctypedef const uint8_t* Bytes
-ctypedef object (*NewFunction)(PyTypeObject*, PyObject*, PyObject*)
 
 IMPLEMENTATION = "fast"
 
@@ -82,11 +140,13 @@ cdef list TYPES = [None] * 16
 for _kind in WSMsgType:
     if _kind < 16:
         TYPES[_kind] = _kind
-cdef NewFunction new_tuple = <NewFunction> (<PyTypeObject*> tuple).tp_new
+cdef object MESSAGE = WSMessage
 cdef object TEXT_TYPE = WSMsgType.TEXT
 cdef object BINARY_TYPE = WSMsgType.BINARY
 cdef object CLOSE_TYPE = WSMsgType.CLOSE
 cdef object NO_EXTRA = ""
+cdef object BLOCKING = "_asyncio_future_blocking"
+cdef object GET_LOOP = "get_loop"
 cdef object current_task = _asyncio.current_task
 
 cdef bytes keys = b""
@@ -229,8 +289,7 @@ def serialize_head(int first, Py_ssize_t length, bint is_masked):
 
 
 cdef inline object make_message(object kind, object data, object extra):
-    cdef tuple arguments = ((kind, data, extra),)
-    return new_tuple(<PyTypeObject*> WSMessage, <PyObject*> arguments, NULL)
+    return make_triple(<PyTypeObject*> MESSAGE, kind, data, extra)
 
 
 cdef struct Buffer:
@@ -675,13 +734,19 @@ cdef class LoopState:
 
     cdef object loop
     cdef object woken
+    cdef object get_loop
     cdef uint64_t turn
     cdef int wanted
 
     def __cinit__(self, loop):
         self.loop = loop
+        self.get_loop = self.give_loop
         self.woken = loop.create_future()
         self.woken.set_result(None)
+
+    def give_loop(self):
+        """The loop, for who asks a receiver for it."""
+        return self.loop
 
     cdef int count(self) except -1:
         if not self.wanted:
@@ -716,12 +781,25 @@ cdef class Receiver:
     cdef object context
     cdef object reason
     cdef LoopState state
-    cdef bint has_yielded
     cdef bint is_cancelled
 
     def __init__(self, loop):
         self.loop = loop
         self.state = find_state(loop)
+
+    def __getattribute__(self, name):
+        # A task asks these of each future that it waits for; the general way to an attribute is many times as long.
+        if name is BLOCKING:
+            return self._asyncio_future_blocking
+        if name is GET_LOOP:
+            return self.state.get_loop
+        return PyObject_GenericGetAttr(self, name)
+
+    def __setattr__(self, name, value):
+        if name is BLOCKING:
+            self._asyncio_future_blocking = value
+        else:
+            PyObject_GenericSetAttr(self, name, value)
 
     def wake(self):
         """Let the task that waits go on, now where no other task runs."""
@@ -742,21 +820,6 @@ cdef class Receiver:
         except (SystemExit, KeyboardInterrupt) as exc:
             self.loop.call_soon(_raise, exc)
         return 0
-
-    def __await__(self):
-        self.is_cancelled = False
-        self.has_yielded = False
-        return self
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        if self.has_yielded:
-            raise StopIteration
-        self.has_yielded = True
-        self._asyncio_future_blocking = True
-        return self
 
     def add_done_callback(self, callback, *, context=None):
         """Take what wakes the task."""
@@ -798,10 +861,6 @@ cdef class Receiver:
         """Whether the wait was cancelled."""
         return self.is_cancelled
 
-    def get_loop(self):
-        """The loop it was made in."""
-        return self.loop
-
 
 def _raise(exc):
     raise exc
@@ -823,6 +882,8 @@ cdef class Channel:
     #: The socket, where frames may go to it by the system's call; -1 where only the transport may write.
     cdef public int descriptor
     cdef bint is_direct
+    # Whether the transport may hold something.
+    cdef bint may_hold
     # The turn of the loop from which on the transport holds nothing that it does not tell.
     cdef uint64_t free_turn
     cdef LoopState state
@@ -900,14 +961,9 @@ cdef class Channel:
             self.resume_reading()
         return message
 
-    def receive_now(self):
-        """Take the next message; None where the caller is receiving from now on: it awaits ``receiver``."""
-        cdef object message
-        if self.is_receiving:
-            raise RuntimeError(_PARALLEL_RECEIVE)
-        message = self.take()
-        self.is_receiving = message is None
-        return message
+    def next_message(self, *, bint stops):
+        """Wait for the next message; at the end, with ``stops``, raise StopAsyncIteration."""
+        return make_next(self, stops)
 
     @property
     def has_message(self):
@@ -932,6 +988,7 @@ cdef class Channel:
                     data = coded
                     first |= <int> extension.rsv
         self.write(first, data)
+        return self.is_behind
 
     def write_frame(self, int first, data):
         """Hand one frame to the transport."""
@@ -955,7 +1012,9 @@ cdef class Channel:
         """Write to the socket what it takes now, and the rest by the transport."""
         cdef Py_ssize_t size = PyBytes_GET_SIZE(frame)
         cdef Py_ssize_t sent = -1
-        if not self.transport.get_write_buffer_size():
+        if self.may_hold:
+            self.may_hold = self.transport.get_write_buffer_size() > 0
+        if not self.may_hold:
             sent = send_bytes(self.descriptor, PyBytes_AS_STRING(frame), size)
         if sent == size:
             return 0
@@ -972,8 +1031,104 @@ cdef class Channel:
 
     cdef int hold(self) except -1:
         self.state.count()
+        self.may_hold = True
         self.free_turn = self.state.turn + TURNS
         return 0
+
+
+@_cython.freelist(64)
+cdef class NextMessage:
+    """The next message of a channel, to be awaited once: what a coroutine would be, without its frame."""
+
+    cdef Channel channel
+    cdef bint stops
+    cdef bint is_waiting
+
+    def __dealloc__(self):
+        forget_value()
+
+    def __await__(self):
+        return self
+
+    def __next__(self):
+        """Give the receiver to wait for, or stop with the message; ``next_message()`` does it."""
+
+    cdef object step(self):
+        """Take the message; None where it has to be waited for."""
+        cdef Channel channel = self.channel
+        cdef object message
+        cdef object kind
+        if not self.is_waiting and channel.is_receiving:
+            raise RuntimeError(_PARALLEL_RECEIVE)
+        message = channel.take()
+        channel.is_receiving = self.is_waiting = message is None
+        if message is None:
+            return None
+        kind = <object> (<tuple> message)[0]
+        if kind is not TEXT_TYPE and kind is not BINARY_TYPE:
+            channel.react(message)
+            if self.stops and kind in _ENDS:
+                raise StopAsyncIteration
+        return message
+
+    def send(self, value):
+        """Go on, as a coroutine does."""
+        return next(self)
+
+    def throw(self, kind, value=None, trace=None):
+        """Receive no more, and raise the error."""
+        self.close()
+        if value is None:
+            value = kind() if isinstance(kind, type) else kind
+        raise value
+
+    def close(self):
+        """Receive no more."""
+        if self.is_waiting:
+            self.is_waiting = self.channel.is_receiving = False
+
+
+_Coroutine.register(NextMessage)
+
+
+cdef NextMessage make_next(Channel channel, bint stops):
+    cdef NextMessage made = NextMessage.__new__(NextMessage)
+    made.channel = channel
+    made.stops = stops
+    return made
+
+
+cdef PyObject* next_message(PyObject* pointer) except? NULL:
+    """``NextMessage.__next__``, which would spend its time on the traceback of its StopIteration."""
+    cdef NextMessage self = <NextMessage> pointer
+    cdef object message = self.step()
+    cdef Receiver receiver
+    if message is not None:
+        stop_iteration(<PyObject*> message)
+        return NULL
+    receiver = self.channel.receiver
+    receiver.is_cancelled = False
+    receiver._asyncio_future_blocking = True
+    Py_INCREF(receiver)
+    return <PyObject*> receiver
+
+
+(<PyTypeObject*> NextMessage).tp_iternext = next_message
+
+
+cdef class MessageIterator:
+    """Give a channel's messages to ``async for``; see ``_pure.MessageIterator``."""
+
+    cdef Channel channel
+
+    def __init__(self, Channel channel not None):
+        self.channel = channel
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        return make_next(self.channel, True)
 
 
 cdef Py_ssize_t weigh(object message) except -1:

@@ -10,9 +10,9 @@ import asyncio
 import codecs
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from .errors import WebSocketError
 from .limits import (
@@ -24,7 +24,7 @@ from .limits import (
     READ_LIMIT,
     UNCOPIED_BYTES,
 )
-from .message import WSMessage, WSMsgType, is_close_code
+from .message import ENDS, WSMessage, WSMsgType, is_close_code
 
 if TYPE_CHECKING:
     from .extension import WebSocketExtension
@@ -424,7 +424,7 @@ def _raise(exc: BaseException) -> None:
 class Channel:
     """What every message goes through, in and out: the part of a connection that is worth compiling.
 
-    A subclass has ``take_control``, ``take_error``, ``take_end``, ``pause_reading`` and ``resume_reading``.
+    A subclass has ``take_control``, ``take_error``, ``take_end``, ``react``, ``pause_reading`` and ``resume_reading``.
 
     Args:
         loop: the loop that it runs in.
@@ -466,7 +466,7 @@ class Channel:
         self.is_failed = False
         #: Whether the peer is behind, so that senders wait.
         self.is_behind = False
-        #: Whether a task waits in ``receive()``.
+        #: Whether a task waits for a message.
         self.is_receiving = False
         self.is_reading_paused = False
 
@@ -477,6 +477,8 @@ class Channel:
         def take_error(self, error: WebSocketError) -> None: ...
 
         def take_end(self) -> WSMessage | None: ...
+
+        def react(self, message: WSMessage) -> None: ...
 
         def pause_reading(self) -> None: ...
 
@@ -522,16 +524,31 @@ class Channel:
             self.resume_reading()
         return message
 
-    def receive_now(self) -> WSMessage | None:
-        """Take the next message; None where the caller is receiving from now on: it awaits :attr:`receiver`.
+    async def next_message(self, *, stops: bool) -> WSMessage:
+        """Wait for the next message.
+
+        Args:
+            stops: whether the end is no message.
 
         Raises:
-            RuntimeError: another task does.
+            RuntimeError: another task waits.
+            StopAsyncIteration: the end has come, and ``stops``.
         """
         if self.is_receiving:
             raise RuntimeError(PARALLEL_RECEIVE)
         message = self.take_message()
-        self.is_receiving = message is None
+        if message is None:
+            self.is_receiving = True
+            try:
+                while message is None:
+                    await self.receiver
+                    message = self.take_message()
+            finally:
+                self.is_receiving = False
+        if message.type not in _CONTENT:
+            self.react(message)
+            if stops and message.type in ENDS:
+                raise StopAsyncIteration
         return message
 
     @property
@@ -544,8 +561,11 @@ class Channel:
         self._first = self._queue = None
         self.queued_bytes = 0
 
-    def send(self, opcode: int, data: bytes | bytearray | memoryview | str, level: int | None = None) -> None:
+    def send(self, opcode: int, data: bytes | bytearray | memoryview | str, level: int | None = None) -> bool:
         """Hand a message or a control frame to the transport.
+
+        Returns:
+            Whether the peer is behind, so that the sender waits.
 
         Raises:
             ConnectionResetError: the connection is closing or closed.
@@ -561,6 +581,7 @@ class Channel:
                     data = coded
                     first |= extension.rsv
         self.write_frame(first, data)
+        return self.is_behind
 
     def note_queued(self) -> None:
         """Tell the compiled twin that somebody has written to the transport in this turn of the loop."""
@@ -573,6 +594,21 @@ class Channel:
         else:
             self.transport.write(serialize_head(first, len(data), is_masked=False))
             self.transport.write(data)
+
+
+class MessageIterator:
+    """Give a channel's messages to ``async for``, which ends with the connection."""
+
+    __slots__ = ("_channel",)
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __anext__(self) -> Awaitable[WSMessage]:
+        return self._channel.next_message(stops=True)
 
 
 def _weigh(message: WSMessage) -> int:

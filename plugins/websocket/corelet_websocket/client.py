@@ -44,7 +44,6 @@ class ClientWebSocketResponse(WebSocketEndpoint):
         protocol: the subprotocol that the server has chosen.
         response: the answer to the handshake, for :attr:`response`.
         receive_timeout: seconds that ``receive`` waits where it is not told; None for no limit.
-        autoclose: whether a close frame is answered when it is received.
         deflate: how messages are compressed; None where they are not.
         reset_error: what a send on a closed socket raises.
     """
@@ -56,7 +55,6 @@ class ClientWebSocketResponse(WebSocketEndpoint):
         protocol: str | None = None,
         response: Any = None,
         receive_timeout: float | None = None,
-        autoclose: bool = True,
         deflate: Deflate | None = None,
         reset_error: type[ConnectionResetError] = ConnectionResetError,
     ) -> None:
@@ -65,7 +63,6 @@ class ClientWebSocketResponse(WebSocketEndpoint):
         #: The answer to the handshake, as the client's library has it.
         self.response = response
         self._receive_timeout = receive_timeout
-        self._autoclose = autoclose
         self._deflate = deflate
         self._reset_error = reset_error
 
@@ -159,6 +156,7 @@ def open_client_websocket(
         max_msg_size=max_msg_size,
         writer_limit=writer_limit,
         decode_text=decode_text,
+        autoclose=autoclose,
         autoping=autoping,
         heartbeat=check_heartbeat(heartbeat),
         close_seconds=waits.ws_close,
@@ -175,7 +173,6 @@ def open_client_websocket(
         protocol=handshake.protocol,
         response=response,
         receive_timeout=waits.ws_receive,
-        autoclose=autoclose,
         deflate=next((each for each in handshake.extensions if isinstance(each, Deflate)), None),
         reset_error=reset_error,
     )

@@ -54,6 +54,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         max_msg_size: bytes of a message that is received; 0 for no limit.
         writer_limit: bytes waiting for the socket from which senders wait.
         decode_text: whether text messages are str.
+        autoclose: whether the peer's close frame is answered when it is received as a message.
         autoping: whether pings are answered and pongs dropped; else both are messages.
         heartbeat: seconds of silence until a ping is sent; half as long again, and the peer is dead.
         close_seconds: how long the peer gets to answer a close frame, and to read what is left; None for no limit.
@@ -61,6 +62,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
     """
 
     __slots__ = (
+        "_autoclose",
         "_autoping",
         "_close_seconds",
         "_close_timer",
@@ -89,6 +91,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         max_msg_size: int = MAX_MSG_SIZE,
         writer_limit: int = WRITER_LIMIT,
         decode_text: bool = True,
+        autoclose: bool = True,
         autoping: bool = True,
         heartbeat: float | None = None,
         close_seconds: float | None = CLOSE_SECONDS,
@@ -99,6 +102,7 @@ class WebSocketConnection(Channel, asyncio.Protocol):
         )
         super().__init__(loop, reader, is_client=is_client, extensions=extensions, has_heartbeat=heartbeat is not None)
         self._writer_limit = writer_limit
+        self._autoclose = autoclose
         self._autoping = autoping
         self._heartbeat = heartbeat
         self._close_seconds = close_seconds
@@ -190,12 +194,19 @@ class WebSocketConnection(Channel, asyncio.Protocol):
             self.ended = None
         return ended
 
-    def count_closed(self) -> None:
-        """Note that CLOSED was received.
+    def react(self, message: WSMessage) -> None:
+        """Do what a message that is no content asks for, once it is received.
 
         Raises:
-            RuntimeError: nobody looks at it.
+            RuntimeError: CLOSED was received again and again: nobody looks at it.
         """
+        if message.type is _CLOSE and self._autoclose:
+            # Echo the code. Source: RFC 6455 section 5.5.1.
+            self.start_close(message.data)
+        elif message.type is WSMsgType.CLOSED:
+            self._count_closed()
+
+    def _count_closed(self) -> None:
         self._closed_receives += 1
         if self._closed_receives > CLOSED_RECEIVES:
             raise RuntimeError(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
 
 from .connection import check_control_payload
 from .errors import WSMessageTypeError
-from .message import WSCloseCode, WSMessage, WSMsgType
+from .frame import MessageIterator
+from .message import ENDS, WSCloseCode, WSMessage, WSMsgType
 
 if TYPE_CHECKING:
     from .connection import WebSocketConnection
 
 _TEXT = WSMsgType.TEXT
 _BINARY = WSMsgType.BINARY
-_CLOSE = WSMsgType.CLOSE
-_ENDS = frozenset((WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED))
 
 
 class WebSocketEndpoint:
@@ -32,7 +31,6 @@ class WebSocketEndpoint:
     # short way to an instance's attribute from every message.
     _connection: WebSocketConnection | None
     _receive_timeout: float | None
-    _autoclose: bool
     #: What a send on a closed socket raises.
     _reset_error: type[ConnectionResetError] = ConnectionResetError
 
@@ -89,31 +87,8 @@ class WebSocketEndpoint:
             timeout = self._receive_timeout
         if timeout:
             async with asyncio.timeout(timeout):
-                return await self._receive()
-        return await self._receive()
-
-    async def _receive(self) -> WSMessage:
-        connection = self._connection
-        if connection is None:
-            connection = self.require_connection("receive()")
-        message = connection.receive_now()
-        if message is None:
-            try:
-                while message is None:
-                    await connection.receiver
-                    message = connection.take_message()
-            finally:
-                connection.is_receiving = False
-        if message[0] is not _TEXT and message[0] is not _BINARY:
-            self._react(message, connection)
-        return message
-
-    def _react(self, message: WSMessage, connection: WebSocketConnection) -> None:
-        if message[0] is _CLOSE and self._autoclose:
-            # Echo the code. Source: RFC 6455 section 5.5.1.
-            connection.start_close(message.data)
-        elif message[0] is WSMsgType.CLOSED:
-            connection.count_closed()
+                return await self.require_connection("receive()").next_message(stops=False)
+        return await self.require_connection("receive()").next_message(stops=False)
 
     async def receive_str(self, *, timeout: float | None = None) -> Any:
         """Wait for a TEXT message and give its data: a str, or bytes with ``decode_text=False``.
@@ -150,28 +125,15 @@ class WebSocketEndpoint:
         """
         return loads(await self.receive_str(timeout=timeout))
 
-    def __aiter__(self) -> Self:
-        return self
+    def __aiter__(self) -> AsyncIterator[WSMessage]:
+        # Most messages come this way: without frames of receive(), where it has no time to keep.
+        if self._connection is None or self._receive_timeout:
+            return self
+        return MessageIterator(self._connection)
 
     async def __anext__(self) -> WSMessage:
-        # receive() without its frames, since most messages come this way.
-        connection = self._connection
-        if connection is None or self._receive_timeout:
-            message = await self.receive()
-        else:
-            taken = connection.receive_now()
-            if taken is None:
-                try:
-                    while taken is None:
-                        await connection.receiver
-                        taken = connection.take_message()
-                finally:
-                    connection.is_receiving = False
-            message = taken
-            if message[0] is _TEXT or message[0] is _BINARY:
-                return message
-            self._react(message, connection)
-        if message[0] in _ENDS:
+        message = await self.receive()
+        if message.type in ENDS:
             raise StopAsyncIteration
         return message
 
@@ -182,8 +144,7 @@ class WebSocketEndpoint:
         if connection is None:
             connection = self.require_connection("sending")
         try:
-            connection.send(opcode, data, compress)
-            if connection.is_behind:
+            if connection.send(opcode, data, compress):
                 await connection.drain()
         except ConnectionResetError as exc:
             if self._reset_error is ConnectionResetError:
@@ -208,8 +169,7 @@ class WebSocketEndpoint:
         if connection is None or self._reset_error is not ConnectionResetError:
             await self._send(_TEXT, data, compress)
             return
-        connection.send(_TEXT, data, compress)
-        if connection.is_behind:
+        if connection.send(_TEXT, data, compress):
             await connection.drain()
 
     async def send_bytes(self, data: bytes | bytearray | memoryview, compress: int | None = None) -> None:
@@ -232,8 +192,7 @@ class WebSocketEndpoint:
         if connection is None or self._reset_error is not ConnectionResetError:
             await self._send(_BINARY, data, compress)
             return
-        connection.send(_BINARY, data, compress)
-        if connection.is_behind:
+        if connection.send(_BINARY, data, compress):
             await connection.drain()
 
     async def send_json(

@@ -20,8 +20,17 @@ else:
 IMPLEMENTATION = _frames.IMPLEMENTATION
 Channel = _frames.Channel
 FrameReader = _frames.FrameReader
+MessageIterator = _frames.MessageIterator
 apply_mask = _frames.apply_mask
 serialize_frame = _frames.serialize_frame
 serialize_head = _frames.serialize_head
 
-__all__ = ("IMPLEMENTATION", "Channel", "FrameReader", "apply_mask", "serialize_frame", "serialize_head")
+__all__ = (
+    "IMPLEMENTATION",
+    "Channel",
+    "FrameReader",
+    "MessageIterator",
+    "apply_mask",
+    "serialize_frame",
+    "serialize_head",
+)

@@ -34,6 +34,10 @@ class WSMsgType(enum.IntEnum):
     error = ERROR
 
 
+#: What a loop over messages ends with.
+ENDS: Final = frozenset((WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED))
+
+
 class WSCloseCode(enum.IntEnum):
     """Why a connection was closed. Source: RFC 6455 section 7.4.1 and the registry that it founded."""
 

@@ -129,6 +129,7 @@ class WebSocketResponse(WebSocketEndpoint, web.StreamResponse):
             max_msg_size=self._max_msg_size,
             writer_limit=self._writer_limit,
             decode_text=self._decode_text,
+            autoclose=self._autoclose,
             autoping=self._autoping,
             heartbeat=self._heartbeat,
             close_seconds=self._timeout,
