@@ -1060,9 +1060,10 @@ cdef class NextMessage:
         cdef object kind
         if not self.is_waiting and channel.is_receiving:
             raise RuntimeError(_PARALLEL_RECEIVE)
+        self.is_waiting = channel.is_receiving = False
         message = channel.take()
-        channel.is_receiving = self.is_waiting = message is None
         if message is None:
+            self.is_waiting = channel.is_receiving = True
             return None
         kind = <object> (<tuple> message)[0]
         if kind is not TEXT_TYPE and kind is not BINARY_TYPE:
