@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
 import importlib.util
 import json
@@ -45,24 +46,36 @@ class Bench:
     failures: list[str]
 
     def measure_round(self, number: int) -> None:
-        """Measure everything chosen once, all servers of a scenario after each other, each started anew."""
+        """Measure everything chosen once, all servers of a scenario after each other or in turn, each started anew."""
         for name, servers in scenarios.SERVERS_OF.items():
-            for server in servers:
-                if name in self.names and server in self.servers:
-                    self._measure(number, name, server)
+            chosen = [server for server in servers if name in self.names and server in self.servers]
+            for group in [chosen] if name in ECHOES and chosen else [[server] for server in chosen]:
+                self._measure(number, name, group)
 
-    def _measure(self, number: int, name: str, server: str) -> None:
+    def _measure(self, number: int, name: str, servers: list[str]) -> None:
         try:
-            values = (
-                self._measure_import(name, server) if name in scenarios.IMPORTS else self._measure_server(name, server)
-            )
+            values_of = self._measure_echo(name, servers) if name in ECHOES else self._measure_one(name, *servers)
         except (ServerFailedError, OSError) as error:
-            self.failures.append(f"{name} ({server})")
+            self.failures.append(f"{name} ({', '.join(servers)})")
             print(f"  FAILED {self.failures[-1]}: {error}", file=sys.stderr, flush=True)
             return
-        self.samples.append(report.Sample(number, name, server, values))
-        found = ", ".join(f"{value:,.2f} {report.METRICS[metric][0]}" for metric, value in values.items())
-        print(f"  {name:16} {server:11} {found}", flush=True)
+        for server, values in values_of.items():
+            self.samples.append(report.Sample(number, name, server, values))
+            found = ", ".join(f"{value:,.2f} {report.METRICS[metric][0]}" for metric, value in values.items())
+            print(f"  {name:16} {server:11} {found}", flush=True)
+
+    def _measure_echo(self, name: str, servers: list[str]) -> dict[str, dict[str, float]]:
+        with contextlib.ExitStack() as stack:
+            running = {server: stack.enter_context(self._make_process(server, "plain")) for server in servers}
+            return measure_echo(running, ECHOES[name], self.seconds, self.load_processor)
+
+    def _measure_one(self, name: str, server: str) -> dict[str, dict[str, float]]:
+        if name in scenarios.IMPORTS:
+            return {server: self._measure_import(name, server)}
+        return {server: self._measure_server(name, server)}
+
+    def _make_process(self, server: str, shape: str) -> ServerProcess:
+        return ServerProcess(self.python, scenarios.SERVERS[server], shape, self.server_processor)
 
     def _measure_import(self, name: str, server: str) -> dict[str, float]:
         return measure_import(self.python, scenarios.IMPORTS[name][1][server], PAGE_BYTES)
@@ -72,18 +85,16 @@ class Bench:
             return self._measure_client(CALLS[name], server)
         load = LOADS.get(name)
         shape = scenarios.TRANSFER_SHAPES.get(name, "plain") if load is None else load.shape
-        with ServerProcess(self.python, scenarios.SERVERS[server], shape, self.server_processor) as running:
+        with self._make_process(server, shape) as running:
             if load is not None:
                 return measure_load(running, load, self.seconds, self.load_processor)
-            if name in ECHOES:
-                return measure_echo(running, ECHOES[name], self.seconds, self.load_processor)
             if name in scenarios.TRANSFERS:
                 return measure_transfer(running, name, self.load_processor)
             return measure_idle(running, name)
 
     def _measure_client(self, call: scenarios.Call, client: str) -> dict[str, float]:
         python = ("taskset", "--cpu-list", str(self.load_processor), self.python)
-        with ServerProcess(self.python, scenarios.SERVERS["raw"], "plain", self.server_processor) as running:
+        with self._make_process("raw", "plain") as running:
             return measure_calls(python, running, call, client, self.seconds)
 
 

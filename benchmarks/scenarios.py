@@ -32,7 +32,7 @@ TITLES: Final = {
     "httpx": "httpx's AsyncClient on uvloop, as a client",
 }
 #: Servers of HTTP.
-HTTP_SERVERS: Final = ("raw", "corelet", "aiohttp", "granian", "blacksheep")
+HTTP_SERVERS: Final = ("blacksheep", "granian", "aiohttp", "raw", "corelet")
 GIB: Final = 2**30
 PIPELINE: Final = 16
 CONNECTIONS: Final = 64
@@ -108,6 +108,15 @@ def _make_multipart() -> bytes:
 LOADS: Final = (
     Load("hello", "text response through routing", HTTP_SERVERS, "/", _is(HELLO)),
     Load(
+        "left-alone",
+        "hello through compression_middleware, which leaves it alone",
+        ("corelet",),
+        "/",
+        _is(HELLO),
+        "compression",
+        headers={"Accept-Encoding": "gzip, deflate, br, zstd"},
+    ),
+    Load(
         "json",
         "path parameter, query, header, JSON response",
         ("corelet", "aiohttp", "blacksheep"),
@@ -167,15 +176,6 @@ LOADS: Final = (
         "/report",
         _is_report,
         headers={"Accept-Encoding": "gzip"},
-    ),
-    Load(
-        "left-alone",
-        "hello through compression_middleware, which leaves it alone",
-        ("corelet",),
-        "/",
-        _is(HELLO),
-        "compression",
-        headers={"Accept-Encoding": "gzip, deflate, br, zstd"},
     ),
     Load(
         "signed-session",

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.process import ROOT, ServerFailedError, ServerProcess
@@ -23,33 +24,49 @@ from benchmarks.scenarios import ECHOES, Echo
 
 CONNECTIONS: Final = 32
 WARM_UP_SECONDS: Final = 0.5
+#: Servers take turns: what disturbs the machine for a while disturbs all of them.
+TURNS: Final = 4
 DEFLATE: Final = "permessage-deflate"
 
 
-def measure_echo(server: ServerProcess, echo: Echo, seconds: float, processor: int) -> dict[str, float]:
-    """Load a server and measure it.
+def measure_echo(
+    servers: Mapping[str, ServerProcess], echo: Echo, seconds: float, processor: int
+) -> dict[str, dict[str, float]]:
+    """Load servers in turn and measure them.
 
     Args:
-        server: the running server.
+        servers: the running servers by name.
         echo: what is sent.
-        seconds: how long.
+        seconds: how long each of them is loaded.
         processor: number of the processor that the load is pinned to.
 
     Returns:
+        By server:
         ``message_rate`` messages a second, ``message_us`` CPU microseconds of the server a message, ``rss_mb``.
 
     Raises:
         ServerFailedError: a wrong echo, or the load failed.
     """
-    _run_load(server, echo, WARM_UP_SECONDS, processor)
-    before = server.read_usage()
-    count, spent = _run_load(server, echo, seconds, processor)
-    after = server.read_usage()
-    return {
-        "message_rate": count / spent,
-        "message_us": (after.cpu_seconds - before.cpu_seconds) / count * 1e6,
-        "rss_mb": after.resident_bytes / 1e6,
-    }
+    before = {}
+    for name, server in servers.items():
+        _run_load(server, echo, WARM_UP_SECONDS, processor)
+        before[name] = server.read_usage()
+    counts = dict.fromkeys(servers, 0)
+    spent = dict.fromkeys(servers, 0.0)
+    for _ in range(TURNS):
+        for name, server in servers.items():
+            count, lasted = _run_load(server, echo, seconds / TURNS, processor)
+            counts[name] += count
+            spent[name] += lasted
+    values = {}
+    for name, server in servers.items():
+        after = server.read_usage()
+        values[name] = {
+            "message_rate": counts[name] / spent[name],
+            "message_us": (after.cpu_seconds - before[name].cpu_seconds) / counts[name] * 1e6,
+            "rss_mb": after.resident_bytes / 1e6,
+        }
+    return values
 
 
 def _run_load(server: ServerProcess, echo: Echo, seconds: float, processor: int) -> tuple[int, float]:

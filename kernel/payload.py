@@ -279,8 +279,9 @@ class JsonPayload(BytesPayload):
 class IOBasePayload(Payload):
     """Write the rest of a file, read in a thread.
 
-    Closed by :meth:`close`, not by writing: where it can be sought, it can be written again. Who begins to write it
-    again has it alone: who was still writing it gets a RuntimeError.
+    Closed by :meth:`close`, not by writing: where it can be sought, it is written from where it stood when the payload
+    was made, and can be written again. Who begins to write it again has it alone: who was still writing it gets a
+    RuntimeError.
 
     Args:
         value: the file; what it reads is bytes, or text for :class:`TextIOPayload`.
@@ -299,6 +300,7 @@ class IOBasePayload(Payload):
     ) -> None:
         super().__init__(value, headers, content_type, filename or _find_filename(value), encoding)
         self._start = _find_position(value)
+        self._size: int | None = None
         self._is_written = False
         self._is_closed = False
         self._lock = threading.Lock()
@@ -308,7 +310,15 @@ class IOBasePayload(Payload):
 
     @property
     def size(self) -> int | None:
-        """Bytes from where the file stood to its end; None for what is no plain file."""
+        """Bytes from where the file stood to its end, as of the first call; None for what is no plain file.
+
+        It stays so where the file grows: heads that have told it are right.
+        """
+        if self._size is None:
+            self._size = self._find_size()
+        return self._size
+
+    def _find_size(self) -> int | None:
         raw = getattr(self._value, "raw", self._value)
         if not isinstance(raw, io.FileIO) or self._start is None or raw.closed:
             return None
@@ -354,15 +364,21 @@ class IOBasePayload(Payload):
 
     def _read(self, turn: int, size: int, *, is_first: bool) -> bytes:
         """Read for who has begun last; where a task was cancelled its thread goes on, and would take a piece away."""
-        with self._lock:
-            if turn != self._turn:
-                raise RuntimeError(f"{self!r} is being written again: who wrote it before can't go on")
-            return self._read_first(size) if is_first else self._read_next(size)
+        try:
+            with self._lock:
+                if turn != self._turn:
+                    raise RuntimeError(f"{self!r} is being written again: who wrote it before can't go on")
+                if self._is_closed:
+                    raise RuntimeError(f"{self!r} was closed before and can't be read")
+                return self._read_first(size) if is_first else self._read_next(size)
+        finally:
+            if self._is_closed:  # close() may have left it to who was reading
+                self._close()
 
     def _read_first(self, size: int) -> bytes:
-        if self.consumed:
-            raise RuntimeError(f"{self!r} was written or closed before and can't be read again")
-        if self._is_written and self._start is not None:
+        if self._is_written and self._start is None:
+            raise RuntimeError(f"{self!r} was written before and can't be read again")
+        if self._start is not None:
             self._value.seek(self._start)
         self._is_written = True
         return self._read_next(size)
@@ -372,9 +388,14 @@ class IOBasePayload(Payload):
         return data
 
     async def close(self) -> None:
-        """Close the file, in a thread; a second call does nothing."""
-        if not self._is_closed:
-            self._is_closed = True
+        """Close the file, in a thread; a second call does nothing.
+
+        A pipe that somebody reads is closed when that is over: it may take as long as its other end likes.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._start is not None or not self._lock.locked():
             await _run_in_thread(self._close)
 
     def _close(self) -> None:

@@ -266,3 +266,27 @@ class SilentResolver(abc.AbstractResolver):
 
     async def close(self) -> None:
         pass
+
+
+async def test_a_middleware_that_is_cancelled_holds_no_connection(raw):
+    has_head = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nbu")
+        await peer.wait_closed()
+
+    async def wait(request, send):
+        response = await send(request)
+        has_head.set()
+        await asyncio.Event().wait()
+        return response
+
+    server = await raw(script)
+    async with ClientSession(middlewares=[wait]) as session:
+        task = asyncio.create_task(session.request_once("GET", server.url))
+        await has_head.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert_at_rest(session)
+        assert task.cancelled()  # it is held until here, and holds the middleware with its response

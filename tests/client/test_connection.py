@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
+import sys
+import warnings
+from contextlib import ExitStack
 
 import pytest
 
 import corelet
+from corelet_client import connection as connection_module
 from tests.client.conftest import Peer, assert_at_rest, serve_ok
 
 
@@ -259,6 +264,12 @@ async def test_http_1_0_asks_to_keep_the_connection(raw) -> None:
     assert b"\r\nConnection: keep-alive\r\n" in server.heads[0]
 
 
+@pytest.mark.parametrize("name", ["limit", "limit_per_host"])
+def test_a_limit_below_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is a number of connections"):
+        corelet.TCPConnector(**{name: -1})
+
+
 def test_force_close_with_a_keepalive_timeout_is_refused() -> None:
     with pytest.raises(ValueError, match="force_close"):
         corelet.TCPConnector(force_close=True, keepalive_timeout=3)
@@ -290,3 +301,93 @@ async def test_a_slow_reader_makes_the_server_wait(raw, client) -> None:
             assert len(piece) <= 600_000
             total += len(piece)
     assert total == size
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+async def test_closing_a_session_waits_for_connections_that_are_closing_already(raw, tls, over_tls) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        [connection] = connector.pool.connections
+        connections.append(connection)
+        await peer.answer(fields="Connection: close\r\n")
+        peer.writer.transport.pause_reading()  # no farewell is answered
+        try:
+            await asyncio.Event().wait()
+        finally:
+            peer.writer.transport.abort()
+
+    server = await raw(script, **({"ssl": tls.server} if over_tls else {}))
+    connections: list[connection_module.Connection] = []
+    connector = corelet.TCPConnector(ssl=tls.client, ssl_shutdown_timeout=0.05)
+    async with corelet.ClientSession(connector=connector) as session, session.get(server.url) as response:
+        assert await response.read() == b"ok"
+        await session.close()
+        assert [connection.transport for connection in connections] == [None]
+
+
+async def send_until_nobody_reads(raw, client, end) -> tuple[connection_module.Connection, asyncio.Task]:
+    """Begin a request that its server reads no further than its head; ``end`` is what it does then."""
+    has_head, may_end = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        peer.writer.transport.pause_reading()
+        has_head.set()
+        await may_end.wait()
+        await end(peer)
+        await asyncio.Event().wait()
+
+    server = await raw(script)
+    task = asyncio.create_task(client.post(server.url, data=bytes(20_000_000)).__aenter__())
+    await has_head.wait()
+    [connection] = client.connector.pool.connections
+    while not connection.is_writing_paused:  # noqa: ASYNC110  # the buffers of the system are full then
+        await asyncio.sleep(0.001)
+    may_end.set()
+    return connection, task
+
+
+async def test_a_server_that_ends_without_an_answer_is_told_at_once_also_where_it_does_not_read(raw, client) -> None:
+    async def end(peer: Peer) -> None:
+        peer.writer.write_eof()
+
+    _, task = await send_until_nobody_reads(raw, client, end)
+    with pytest.raises(corelet.ServerDisconnectedError):
+        await asyncio.wait_for(task, 5)
+    assert_at_rest(client)
+
+
+async def test_a_closing_connection_waits_a_while_for_a_server_that_does_not_read(raw, client, monkeypatch) -> None:
+    monkeypatch.setattr(connection_module, "_LINGER_SECONDS", 0.01)
+
+    async def end(peer: Peer) -> None:
+        await peer.answer(fields="Connection: close\r\n")
+
+    connection, task = await send_until_nobody_reads(raw, client, end)
+    async with await task as response:
+        assert await response.read() == b"ok"
+    await asyncio.wait_for(connection.wait_closed(), 5)
+
+
+def test_a_response_that_outlives_its_loop_warns_and_fails_in_nothing(monkeypatch) -> None:
+    errors = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: errors.append(unraisable.exc_value))
+
+    async def ask() -> corelet.ClientResponse:
+        session = corelet.ClientSession()
+        task = asyncio.create_task(session.request_once("GET", f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        peer, _ = await asyncio.to_thread(listener.accept)
+        held.enter_context(peer).sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+        return await task
+
+    with ExitStack() as held, warnings.catch_warnings(record=True) as warned:
+        listener = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+        warnings.simplefilter("always")
+        response = asyncio.run(ask())
+        del response
+        told = [str(warning.message) for warning in warned]
+        warned.clear()  # they hold what they warn of
+        gc.collect()
+        warned.clear()
+    assert any("Unclosed response" in text for text in told)
+    assert errors == []

@@ -56,7 +56,7 @@ async def test_addresses_are_remembered_for_a_while(raw) -> None:
     server = await raw(serve_ok)
     url = server.url.with_host("a.test")
     resolver = Resolver()
-    connector = corelet.TCPConnector(resolver=resolver, force_close=True, ttl_dns_cache=0.1)
+    connector = corelet.TCPConnector(resolver=resolver, force_close=True)
     async with corelet.ClientSession(connector=connector) as session:
         await fetch(session, url)
         await fetch(session, url)
@@ -64,20 +64,30 @@ async def test_addresses_are_remembered_for_a_while(raw) -> None:
         connector.clear_dns_cache("a.test", url.port)
         await fetch(session, url)
         assert len(resolver.asked) == 2
-        await asyncio.sleep(0.11)
-        await fetch(session, url)
         connector.clear_dns_cache()
         await fetch(session, url)
-        assert len(resolver.asked) == 4
+        assert len(resolver.asked) == 3
         with pytest.raises(ValueError, match="host and port"):
             connector.clear_dns_cache("a.test")
     assert not resolver.is_closed
 
 
-async def test_addresses_are_not_remembered_where_that_is_not_wanted(raw) -> None:
+async def test_addresses_are_forgotten_after_their_time(raw) -> None:
     server = await raw(serve_ok)
     resolver = Resolver()
-    connector = corelet.TCPConnector(resolver=resolver, force_close=True, use_dns_cache=False)
+    connector = corelet.TCPConnector(resolver=resolver, force_close=True, ttl_dns_cache=0.01)
+    async with corelet.ClientSession(connector=connector) as session:
+        await fetch(session, server.url.with_host("a.test"))
+        await asyncio.sleep(0.02)
+        await fetch(session, server.url.with_host("a.test"))
+    assert len(resolver.asked) == 2
+
+
+@pytest.mark.parametrize("option", [{"use_dns_cache": False}, {"ttl_dns_cache": 0}, {"dns_cache_max_size": 0}])
+async def test_addresses_are_not_remembered_where_that_is_not_wanted(raw, option) -> None:
+    server = await raw(serve_ok)
+    resolver = Resolver()
+    connector = corelet.TCPConnector(resolver=resolver, force_close=True, **option)
     async with corelet.ClientSession(connector=connector) as session:
         for _ in range(2):
             await fetch(session, server.url.with_host("a.test"))

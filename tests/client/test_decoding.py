@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import bz2
 import gzip
 import itertools
+import random
 import tracemalloc
 import zlib
 
 import brotli
 import pytest
 
-from corelet import ClientPayloadError, ClientSession
+from corelet import ClientError, ClientPayloadError, ClientSession
 from tests.client.conftest import Peer, serve_ok
 
 TEXT = b"".join(b"%d lines of text, more or less the same\n" % number for number in range(20_000))
@@ -259,6 +261,56 @@ async def test_read_has_a_limit_that_streams_have_not(raw):
             assert size == 3_000_000
         async with session.get(server.url, auto_decompress=False) as response:
             assert len(await response.read()) < 10_000
+
+
+async def test_body_over_the_limit_is_over_it_however_often_it_is_read(raw):
+    server = await serve_coded(raw, "gzip", make_bomb(3_000_000))
+    async with ClientSession(max_decoded_size=1_000_000) as session, session.get(server.url) as response:
+        for _ in range(3):
+            with pytest.raises(ClientPayloadError):
+                await response.read()
+
+
+@pytest.mark.parametrize("turns", [1, 2, 5, 9])
+async def test_reading_that_was_cancelled_begins_anew(raw, client, turns):
+    content = random.Random(1).randbytes(300_000)
+    server = await serve_coded(raw, "gzip", gzip.compress(content))
+    async with client.get(server.url) as response:
+        while not response.closed:  # noqa: ASYNC110  # the whole answer is there then
+            await asyncio.sleep(0.001)
+        reading = asyncio.create_task(response.read())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+        assert reading.cancelled()
+        assert await response.read() == content
+
+
+async def test_bomb_in_a_redirect_that_nobody_wants_to_read_is_not_decoded(raw, client):
+    has_head = asyncio.Event()
+    bomb = make_bomb(20_000_000)
+
+    async def answer(peer: Peer) -> None:
+        if peer.number > 1:
+            await serve_ok(peer)
+        await peer.read_request()
+        fields = f"Location: /end\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+        await peer.send(f"HTTP/1.1 302 Found\r\n{fields}".encode() + bomb[:100])
+        await has_head.wait()
+        await peer.send(bomb[100:])
+        await serve_ok(peer)
+
+    async def look_at_the_head(request, send):
+        response = await send(request)
+        has_head.set()
+        return response
+
+    server = await raw(answer)
+    async with client.get(server.url, middlewares=[look_at_the_head]) as response:
+        assert await response.read() == b"ok"
+        with pytest.raises(ClientError):
+            await response.history[0].read()
 
 
 async def test_body_of_just_the_limit_is_read(raw):

@@ -50,6 +50,23 @@ def test_error_of_a_response_says_status_reason_and_url():
     assert repr(ClientResponseError(make_info(), ())).endswith(", ())")
 
 
+@pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "COOKIE"])
+def test_error_of_a_response_hides_what_the_request_said_in_confidence(name):
+    url = URL("http://x.org/")
+    info = RequestInfo(url, "GET", CIMultiDictProxy(CIMultiDict([(name, "secret"), ("A", "b"), (name, "secret")])), url)
+    shown = repr(ClientResponseError(info, ()))
+    assert "secret" not in shown
+    assert f"'{name}': '***'".lower() in shown.lower()
+    assert all(text in shown for text in ("'A': 'b'", "method='GET'", "http://x.org/"))
+
+
+def test_error_of_a_connector_hides_what_the_proxy_is_told():
+    key = KEY._replace(proxy=URL("http://proxy.org"), proxy_fields=(("Proxy-Authorization", "secret"),))
+    shown = repr(corelet.ClientConnectorError(key, ConnectionRefusedError(111, "refused")))
+    assert "secret" not in shown
+    assert all(text in shown for text in ("host='x.org'", "http://proxy.org", "Proxy-Authorization"))
+
+
 def test_status_has_one_name_at_a_time():
     assert ClientResponseError(make_info(), (), code=500).status == 500
     with pytest.raises(ValueError, match="code and status are one thing"):

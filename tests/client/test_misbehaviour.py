@@ -208,7 +208,9 @@ CASES = {
         "POST",
         data=lambda: LARGE,
     ),
-    "answers before the body is there": Case(say(FIVE + b"hello", then=sleep), b"hello", "POST", QUICK, upload),
+    "answers before the body is there": Case(
+        say(FIVE + b"hello", then=sleep), b"hello", "POST", ClientTimeout(total=0.5), upload
+    ),
     "closes while the body is sent": Case(say(), LOST, "POST", data=lambda: LARGE),
     "resets while the body is sent": Case(say(then=reset), LOST, "POST", data=upload),
     # What is no answer.

@@ -6,7 +6,7 @@ import pytest
 from yarl import URL
 
 import corelet
-from tests.client.conftest import Peer, StartRaw, serve_ok
+from tests.client.conftest import Peer, StartRaw, assert_at_rest, serve_ok
 
 
 def redirect(location: str, status: int = 302):
@@ -169,7 +169,9 @@ async def test_a_redirect_to_another_scheme_is_refused(raw, client, location: st
         await client.get(server.url / "start")
 
 
-@pytest.mark.parametrize("location", ["http:///x", "http://", "http://[::1/", "http://a:99999/", "http://2130706433/"])
+@pytest.mark.parametrize(
+    "location", ["http:///x", "http://", "http://[::1/", "http://a:99999/", "http://2130706433/", "http://a\xff/\xff"]
+)
 async def test_a_redirect_to_nowhere_is_refused(raw, client, location: str) -> None:
     server = await raw(redirect(location))
     with pytest.raises(corelet.InvalidUrlRedirectClientError):
@@ -194,6 +196,17 @@ async def test_a_location_is_quoted_where_it_needs_it_and_left_alone_where_that_
     ):
         await response.read()
     assert server.lines[1] == b"GET /a%2Fb?x=%7E HTTP/1.1"
+
+
+@pytest.mark.parametrize("requote", [True, False])
+async def test_bytes_of_a_location_that_are_no_utf_8_are_kept(raw, requote: bool) -> None:
+    server = await raw(redirect("/caf\xe9?\xff"))
+    async with (
+        corelet.ClientSession(requote_redirect_url=requote) as session,
+        session.get(server.url / "start") as response,
+    ):
+        assert await response.read() == b"end"
+    assert server.lines[1] == b"GET /caf%E9?%FF HTTP/1.1"
 
 
 async def test_a_body_from_an_iterator_can_not_follow(raw, client) -> None:
@@ -246,3 +259,27 @@ async def test_cookies_set_on_the_way_are_sent_on(raw, client) -> None:
         await response.read()
         assert response.history[0].cookies["way"].value == "1"
     assert b"Cookie: way=1" in server.heads[1]
+
+
+async def test_cookies_of_one_request_that_can_be_read_once_are_sent_on(raw, client) -> None:
+    server = await raw(redirect("/end"))
+    async with client.get(server.url / "start", cookies=(pair for pair in [("a", "b")])) as response:
+        assert await response.read() == b"end"
+    assert all(b"Cookie: a=b" in head for head in server.heads)
+
+
+@pytest.mark.parametrize("user", ["a%3Ab:c", "%E2%82%AC:c"], ids=["a colon", "beyond Latin-1"])
+async def test_a_redirect_with_a_name_that_can_not_be_sent_is_refused(raw, client, user: str) -> None:
+    server = await raw(redirect(f"http://{user}@127.0.0.1:1/"))
+    with pytest.raises(corelet.InvalidUrlRedirectClientError, match="name and password") as caught:
+        await client.get(server.url / "start")
+    assert "a:c" not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", ["/a b", "/\xc3\xa9"])
+async def test_a_redirect_that_needs_quoting_is_refused_where_that_is_not_wanted(raw, location: str) -> None:
+    server = await raw(redirect(location))
+    async with corelet.ClientSession(requote_redirect_url=False) as session:
+        with pytest.raises(corelet.InvalidUrlRedirectClientError, match="requote_redirect_url"):
+            await session.get(server.url / "start")
+        assert_at_rest(session)

@@ -156,6 +156,7 @@ async def test_parameters_of_the_query(raw, client) -> None:
         ([("a", "1"), ("a", "2")], b"/?a=1&a=2"),
         ({"a": ["1", "2"]}, b"/?a=1&a=2"),
         ("x=a+b&y", b"/?x=a+b&y"),
+        ("x=%20#y\n\tz", b"/?x=%20%23y%0A%09z"),
     ):
         line, _, _ = await sent(server, client, params=params)
         assert line == b"GET " + target + b" HTTP/1.1", params
@@ -375,3 +376,11 @@ async def test_request_as_a_function(raw) -> None:
     async with corelet.request("POST", server.url, data=b"x") as response:
         assert await response.read() == b"x"
     await server.wait_for(lambda: server.closed == 1)
+
+
+async def test_two_lengths_of_one_body_are_refused(raw, client) -> None:
+    server = await raw(serve_ok)
+    for second in ("5", "4"):
+        with pytest.raises(ValueError, match="Content-Length is '5, "):
+            await client.post(server.url, data=b"bytes", headers=[("Content-Length", "5"), ("Content-Length", second)])
+    assert server.connections == 0

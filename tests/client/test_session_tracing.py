@@ -192,14 +192,18 @@ async def test_a_connector_that_is_closed_while_a_listener_waits_opens_and_keeps
         "on_request_end",
     ],
 )
-async def test_error_of_a_listener_ends_the_request_and_leaves_nothing(raw, failing):
+async def test_error_of_a_listener_ends_the_request_and_leaves_nothing(raw, tmp_path, failing):
     server = await raw(serve_ok)
     config, _ = listen(failing=failing)
     url = server.url.with_host("localhost")
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    file = path.open("rb")
     async with ClientSession(trace_configs=[config]) as session:
         with pytest.raises(LookupError, match=failing):
-            await session.get(url)
+            await session.put(url, data=file)
         assert_at_rest(session)
+    assert file.closed
 
 
 async def test_error_of_a_listener_on_a_pooled_connection_leaves_nothing(raw):

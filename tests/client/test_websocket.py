@@ -152,3 +152,43 @@ async def test_an_upgraded_connection_that_nobody_takes_is_closed(raw, client) -
     async with client.get(server.url, headers={"Upgrade": "other", "Connection": "Upgrade"}):
         pass
     await server.wait_for(lambda: server.closed == 1)
+
+
+async def test_a_handshake_follows_a_redirect_within_its_origin(raw, serve, client) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path != "/end":
+            raise web.HTTPFound("/end")
+        return await echo(request)
+
+    served = await serve(web.Application(handler=handler))
+    async with client.ws_connect(served.url.with_scheme("ws")) as websocket:
+        await websocket.send_str("x")
+        assert await websocket.receive_str() == "None x"
+
+
+async def test_a_connection_is_not_handed_over_before_the_request_is_sent(raw, client) -> None:
+    may_end = asyncio.Event()
+
+    async def body():
+        yield b"one"
+        await may_end.wait()
+        yield b"two"
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.send(b"HTTP/1.1 101 Switching\r\nUpgrade: other\r\nConnection: Upgrade\r\n\r\n")
+        await peer.wait_closed()
+
+    server = await raw(script)
+    headers = {"Upgrade": "other", "Connection": "Upgrade"}
+    tracker = corelet.UploadTracker()
+    async with client.post(server.url, data=body(), headers=headers, upload_tracker=tracker) as response:
+        connection = response.connection
+        with pytest.raises(RuntimeError, match="still being sent"):
+            connection.hand_over()
+        may_end.set()
+        await tracker.upload_complete
+        transport, _ = connection.hand_over()
+    transport.abort()
+    connection.forget()
+    assert_at_rest(client)

@@ -99,6 +99,21 @@ async def test_clients_compressed_upload_arrives(serve: Serve, peer: aiohttp.Cli
             assert await answer.text() == TEXT
 
 
+async def test_middleware_of_an_application_within_another_decodes_no_second_time(
+    serve: Serve, connect: Connect
+) -> None:
+    inner = web.Application(middlewares=[web.decompression_middleware()])
+    inner.router.add_post("/", echo)
+    app = web.Application(middlewares=[web.decompression_middleware()])
+    app.add_subapp("/inner", inner)
+    client = await connect(await serve(app))
+    body = encode(GZIP, TEXT.encode())
+    head = f"POST /inner/ HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    await client.send(head.encode() + body)
+    answer = await client.read_answer()
+    assert (answer.status, answer.text) == (200, TEXT)
+
+
 async def test_a_070_bomb_ends_in_413_and_little_memory_ghsa_6mq8_rvhq_8wgg(serve: Serve, connect: Connect) -> None:
     bomb = make_bomb(1024 * MIB)
     assert 900_000 < len(bomb) < 1_200_000

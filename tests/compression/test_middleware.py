@@ -92,6 +92,8 @@ async def test_the_applications_order_decides_among_equals(ask: Ask) -> None:
 async def test_coding_that_is_not_there_is_said(ask: Ask, expect_error_log: Any) -> None:
     assert (await ask(make_text, codings=["lzma"])).status == 500
     assert "content coding 'lzma' of compression_middleware is not there" in str(expect_error_log[0].exc_info[1])
+    assert (await ask(make_text, levels={"brotli": 11})).status == 500
+    assert "content coding 'brotli' in levels of compression_middleware" in str(expect_error_log[1].exc_info[1])
 
 
 async def test_levels_are_taken(ask: Ask) -> None:

@@ -504,8 +504,58 @@ async def test_a_file_that_grew_is_written_as_far_as_was_promised(path: Path) ->
     size = payload.size
     with path.open("ab") as file:
         file.write(b"more")
+    assert payload.size == size
     assert await write(payload, size) == "größe\n".encode()
     await payload.close()
+
+
+@pytest.mark.parametrize("mode", ["rb", "r"])
+async def test_a_file_is_written_from_where_it_stood_when_it_was_moved_since(path: Path, mode: str) -> None:
+    with path.open(mode, **({} if mode == "rb" else {"encoding": "utf-8"})) as file:
+        payload = get_payload(file)
+        file.read()
+        assert await write(payload) == "größe\n".encode()
+
+
+class Pipe(io.RawIOBase):
+    """What is read when its other end wants."""
+
+    def __init__(self) -> None:
+        self.is_read = threading.Event()
+        self.other_end = threading.Event()
+        self.is_at_end = threading.Event()
+
+    def read(self, size: int = -1) -> bytes:
+        self.is_read.set()
+        self.other_end.wait(10)
+        return b""
+
+    def close(self) -> None:
+        super().close()
+        self.is_at_end.set()
+
+
+async def test_closing_does_not_wait_for_the_other_end_of_a_pipe() -> None:
+    pipe = Pipe()
+    payload = get_payload(pipe)
+    task = asyncio.create_task(write(payload))
+    await asyncio.to_thread(pipe.is_read.wait)
+    task.cancel()
+    await asyncio.wait_for(payload.close(), 5)
+    assert not pipe.closed
+    pipe.other_end.set()
+    assert await asyncio.to_thread(pipe.is_at_end.wait, 5)
+
+
+async def test_who_waits_to_read_a_file_that_is_closed_reads_nothing(path: Path) -> None:
+    payload = get_payload(path.open("rb"))
+    gate = Gate()
+    task = asyncio.create_task(payload.write(gate))
+    await gate.has_piece.wait()
+    await payload.close()
+    gate.may_go_on.set()
+    with pytest.raises(RuntimeError, match="closed before"):
+        await task
 
 
 # Async iterables

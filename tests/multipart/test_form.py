@@ -254,9 +254,10 @@ async def test_connection_goes_on_after_a_refused_form(serve: Serve, connect: Co
 
 
 async def test_peer_that_leaves_in_the_middle_leaves_nothing(serve: Serve, connect: Connect) -> None:
-    ended = asyncio.Event()
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     async def handler(request: web.Request) -> web.Response:
+        begun.set()
         try:
             return await show_form(request)
         finally:
@@ -267,7 +268,8 @@ async def test_peer_that_leaves_in_the_middle_leaves_nothing(serve: Serve, conne
     app[web.MULTIPART_LIMITS] = limits
     client = await connect(await serve(app))
     await client.send(post(body(field("a", b"x" * 100_000, filename="f")))[:50_000])
-    await asyncio.sleep(0.05)
+    await begun.wait()
+    await asyncio.sleep(0.01)
     client.abort()
     await asyncio.wait_for(ended.wait(), 5)
 

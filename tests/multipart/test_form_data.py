@@ -182,6 +182,14 @@ async def test_form_is_a_body_wherever_one_is_expected() -> None:
     assert bool(FormData())
 
 
+async def test_one_file_may_be_two_fields(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    with path.open("rb") as file:
+        parts = await read(FormData([("a", file), ("b", file)]))
+    assert parts == [("a", "file", b"content"), ("b", "file", b"content")]
+
+
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="%", exclude_categories=["Cc", "Cs"]) | st.sampled_from('"\\\r\n ')
 )

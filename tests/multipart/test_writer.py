@@ -268,3 +268,30 @@ async def test_what_was_written_is_read(parts: list[tuple[bytes, str]]) -> None:
         writer.append(content, {"Content-Transfer-Encoding": transfer} if transfer else None)
     reader = make_reader(await writer.as_bytes(), step=13, content_type=writer.content_type)
     assert [await part.read(decode=True) async for part in reader] == [content for content, _ in parts]  # type: ignore[union-attr]
+
+
+async def test_a_body_that_was_had_as_bytes_can_be_written_still() -> None:
+    async def bits() -> AsyncIterator[bytes]:
+        yield b"bit"
+        yield b" by bit"
+
+    inner = MultipartWriter(boundary="b")
+    inner.append(bits())
+    writer = MultipartWriter(boundary="a")
+    writer.append(bits())
+    writer.append(inner)
+    content = await writer.as_bytes()
+    assert content.count(b"bit by bit") == 2
+    assert not writer.consumed
+    assert await write(writer) == content
+
+
+async def test_the_name_of_a_file_is_no_name_of_a_field(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    writer = MultipartWriter("form-data", boundary="a")
+    with (tmp_path / "a").open("rb") as file:
+        part = writer.append(file)
+        with pytest.raises(ValueError, match="is a field without a name"):
+            await writer.as_bytes()
+        part.set_content_disposition("form-data", filename="a", name="b")
+        assert b'name="b"' in await writer.as_bytes()

@@ -273,6 +273,28 @@ async def test_session_that_was_just_used_is_not_saved_again(browse: Browse, clo
     assert len(browser.set_cookies) == 1
 
 
+async def test_session_that_is_only_to_be_seen_is_not_saved_again_where_another_request_has(
+    browse: Browse, clock: Clock
+) -> None:
+    class Busy(web.InMemoryStorage):
+        is_busy = False
+        tries = 0
+
+        async def save(self, token: str | None, record: bytes, ttl: int, *, expected: bytes | None = None) -> str:
+            if self.is_busy and token is not None:
+                self.tries += 1
+                raise web.SessionConflictError(await self.load(token))
+            return await super().save(token, record, ttl, expected=expected)
+
+    storage = Busy()
+    browser = await browse(storage, idle_seconds=100)
+    await browser.get("/set?a=1")
+    clock.now += 50
+    storage.is_busy = True
+    assert read(await browser.get("/show"))["data"] == {"a": "1"}
+    assert storage.tries == 1
+
+
 async def test_session_ends_some_day_whatever_is_done(browse: Browse, clock: Clock) -> None:
     browser = await browse("signed", idle_seconds=None, absolute_seconds=100)
     for _ in range(4):
@@ -488,6 +510,109 @@ async def test_rotation_takes_along_what_others_have_saved(browse: Browse) -> No
     assert read(await browser.get("/show"))["data"] == {"a": "1", "b": "2", "user": "alice"}
 
 
+async def test_session_that_two_requests_empty_together_is_ended(browse: Browse) -> None:
+    def change(session: web.Session) -> None:
+        del session["a"]
+
+    storage, pause = web.InMemoryStorage(), Pause(change)
+    browser = await browse(storage, pause.handle)
+    await browser.get("/set?a=1&b=2")
+    working = asyncio.ensure_future(browser.get("/paused"))
+    await pause.loaded.wait()
+    other = Browser(browser.served, browser.connect)
+    other.cookies = dict(browser.cookies)
+    assert read(await other.get("/delete?key=b"))["data"] == {"a": "1"}
+    pause.may_go_on.set()
+    assert (await working).status == 200
+    assert len(storage) == 0
+
+
+async def test_what_one_request_is_to_remember_another_one_does_not_forget(browse: Browse) -> None:
+    def change(session: web.Session) -> None:
+        session["late"] = True
+
+    pause = Pause(change)
+    browser = await browse(handler=pause.handle)
+    await browser.get("/set?a=1")
+    late = Browser(browser.served, browser.connect)
+    late.cookies["session"] = str(browser.token)
+    working = asyncio.ensure_future(late.get("/paused"))
+    await pause.loaded.wait()
+    await browser.get("/remember?seconds=500")
+    pause.may_go_on.set()
+    assert (await working).status == 200
+    assert "Max-Age=500" in late.set_cookies[0]
+    assert read(await browser.get("/set?b=2"))["data"] == {"a": "1", "late": True, "b": "2"}
+    assert "Max-Age=500" in browser.set_cookies[0]
+
+
+class Held(web.InMemoryStorage):
+    """Holds what is saved, once it was begun, until told to go on."""
+
+    is_holding = False
+
+    def hold(self) -> None:
+        self.is_holding = True
+        self.has_begun, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def save(self, token: str | None, record: bytes, ttl: int, *, expected: bytes | None = None) -> str:
+        if self.is_holding:
+            self.is_holding = False
+            self.has_begun.set()
+            await self.may_go_on.wait()
+        return await super().save(token, record, ttl, expected=expected)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "expected"),
+    [
+        ("/set?b=2", {"a": "1", "b": "2", "user": "alice"}),
+        ("/logout", {}),
+        ("/login?user=bob", {}),
+    ],
+)
+async def test_nothing_comes_between_the_steps_of_a_rotation(
+    browse: Browse, meanwhile: str, expected: dict[str, str]
+) -> None:
+    storage = Held()
+    browser = await browse(storage)
+    await browser.get("/set?a=1")
+    other = Browser(browser.served, browser.connect)
+    other.cookies["session"] = before = str(browser.token)
+    storage.hold()
+    rotating = asyncio.ensure_future(browser.get("/login?user=alice"))
+    await storage.has_begun.wait()
+    await other.get(meanwhile)
+    storage.may_go_on.set()
+    assert (await rotating).status == 200
+    assert (browser.token != before) is bool(expected)
+    assert read(await browser.get("/show"))["data"] == expected
+    kept = {token for token in (browser.token, other.token) if token and await storage.load(token)}
+    assert len(storage) == len(kept), "no record is left that nobody has the token of"
+
+
+@pytest.mark.parametrize("path", ["/login?user=alice", "/set?user=alice"])
+async def test_command_that_is_tried_again_may_find_what_it_has_done_before(browse: Browse, path: str) -> None:
+    class Retrying(web.InMemoryStorage):
+        breaks = False
+
+        async def save(self, token: str | None, record: bytes, ttl: int, *, expected: bytes | None = None) -> str:
+            kept = await super().save(token, record, ttl, expected=expected)
+            if self.breaks and expected is not None:
+                self.breaks = False
+                raise web.SessionConflictError(record)
+            return kept
+
+    storage = Retrying()
+    browser = await browse(storage)
+    await browser.get("/set?a=1")
+    storage.breaks = True
+    await browser.get(path)
+    assert not storage.breaks
+    assert read(await browser.get("/show"))["data"] == {"a": "1", "user": "alice"}
+    assert len(storage) == 1
+
+
 async def test_session_of_one_request_is_loaded_once(browse: Browse) -> None:
     class Counting(web.InMemoryStorage):
         loads = 0
@@ -573,13 +698,26 @@ async def test_another_serialiser_can_be_used(browse: Browse) -> None:
     assert (await browser.get("/")).text == "{0, 1}"
 
 
+async def test_records_of_another_serialiser_are_no_sessions(browse: Browse, caplog: pytest.LogCaptureFixture) -> None:
+    import pickle
+
+    storage = web.SignedCookieStorage(KEY)
+    before = await browse(storage)
+    await before.get("/count")
+    browser = await browse(storage, dumps=pickle.dumps, loads=pickle.loads)
+    browser.cookies = dict(before.cookies)
+    assert read(await browser.get("/count"))["data"] == {"count": 1}
+    assert "a session can't be read, and ends" in caplog.text
+    assert read(await browser.get("/count"))["data"] == {"count": 2}
+
+
 # Streams.
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
     session = await web.get_session(request)
     what = request.path.strip("/")
-    if what in ("before", "after", "save"):
+    if what in ("before", "after", "save", "choose"):
         session["before"] = True
     response = web.StreamResponse()
     await response.prepare(request)
@@ -590,6 +728,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
             session.rotate()
         elif what == "renew":
             await web.new_session(request)
+        elif what == "choose":
+            session.set_new_identity("c" * 32)
         elif what == "save":
             session["saved"] = True
             await web.save_session(request)
@@ -622,6 +762,135 @@ async def test_saving_within_a_stream_counts_even_if_it_fails_later(browse: Brow
     assert read(await browser.get("/show")) == {"before": True, "saved": True}
 
 
+async def test_what_another_task_changes_while_a_stream_saves_is_saved_later(browse: Browse) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path == "/show":
+            return await act(request)
+        session = await web.get_session(request)
+        session["first"] = 1
+        storage.hold()
+        response = web.StreamResponse()
+        preparing = asyncio.ensure_future(response.prepare(request))
+        await change_while_saving(session, "head")
+        await preparing
+        storage.hold()
+        session["second"] = 2
+        saving = [asyncio.ensure_future(web.save_session(request)) for _ in range(2)]
+        await change_while_saving(session, "body")
+        await asyncio.gather(*saving)
+        await response.write_eof()
+        return response
+
+    async def change_while_saving(session: web.Session, key: str) -> None:
+        await storage.has_begun.wait()
+        session[key] = True
+        with pytest.raises(web.SessionLostError):
+            session.rotate()
+        storage.may_go_on.set()
+
+    storage = Held()
+    browser = await browse(storage, handler)
+    browser.keeps_connection = True
+    assert (await browser.get("/")).status == 200
+    assert read(await browser.get("/show"))["data"] == {"first": 1, "head": True, "second": 2, "body": True}
+    assert len(storage) == 1
+
+
+async def test_session_that_a_stream_ends_while_another_task_saves_it_stays_ended(browse: Browse) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path in ("/set", "/show"):
+            return await act(request)
+        session = await web.get_session(request)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        session["last"] = True
+        storage.hold()
+        saving = asyncio.ensure_future(web.save_session(request))
+        await storage.has_begun.wait()
+        if request.path == "/merge":
+            other = Browser(browser.served, browser.connect)
+            other.cookies = dict(browser.cookies)
+            await other.get("/set?b=2")
+        session.invalidate()
+        storage.may_go_on.set()
+        await saving
+        await response.write_eof()
+        return response
+
+    for path in ("/", "/merge"):
+        storage = Held()
+        browser = await browse(storage, handler)
+        browser.keeps_connection = True
+        await browser.get("/set?a=1")
+        assert (await browser.get(path)).status == 200
+        assert read(await browser.get("/show"))["data"] == {}
+        assert len(storage) == 0
+
+
+@pytest.mark.parametrize("storage", ["memory", "signed"])
+@pytest.mark.parametrize("end", ["returns", "raises", "fails", "streams"])
+async def test_change_after_the_handlers_end_is_an_error_unless_the_head_saves_it(
+    serve: Serve, connect: Connect, storage: str, end: str
+) -> None:
+    outcomes: list[str] = []
+
+    async def outside(request: web.Request, handler: Handler) -> Any:
+        try:
+            return await handler(request)
+        except OSError:
+            return web.Response(text="failed")
+        finally:
+            if request.path == "/":
+                change(await web.get_session(request))
+
+    def change(session: web.Session) -> None:
+        try:
+            session["late"] = True
+        except web.SessionLostError as exc:
+            outcomes.append(str(exc))
+        else:
+            outcomes.append("kept")
+
+    async def handler(request: web.Request) -> Any:
+        if request.path != "/":
+            return await act(request)
+        await web.get_session(request)
+        if end == "raises":
+            raise web.HTTPFound("/")
+        if end == "fails":
+            raise OSError
+        if end == "streams":
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write_eof()
+            return response
+        return web.Response()
+
+    app = web.Application(middlewares=[outside])
+    web.setup_sessions(app, STORAGES[storage]())
+    app.router.add_get("/{tail:.*}", handler)
+    browser = Browser(await serve(app), connect)
+    browser.keeps_connection = True
+    await browser.get("/set?a=1")
+    await browser.get("/")
+    over = "the session was changed after its handler had ended, and nobody would save it any more"
+    expected = "kept" if end == "raises" else over
+    assert outcomes == [expected]
+    assert read(await browser.get("/show"))["data"] == {"a": "1"} | ({"late": True} if end == "raises" else {})
+
+
+async def test_session_that_another_one_has_replaced_takes_no_changes(browse: Browse) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        old = await web.get_session(request)
+        session = await web.new_session(request)
+        with pytest.raises(web.SessionLostError, match=r"new_session\(\) had put another one in its place"):
+            old["lost"] = True
+        session["kept"] = True
+        return web.json_response({})
+
+    assert (await (await browse(handler=handler)).get("/")).status == 200
+
+
 @pytest.mark.parametrize(
     ("storage", "first", "path"),
     [
@@ -630,6 +899,7 @@ async def test_saving_within_a_stream_counts_even_if_it_fails_later(browse: Brow
         ("signed", "/before", "/after"),
         ("memory", "/before", "/rotate"),
         ("memory", "/before", "/renew"),
+        ("memory", None, "/choose"),
     ],
 )
 async def test_change_that_comes_too_late_for_its_cookie_is_an_error_where_it_is_made(
@@ -746,6 +1016,8 @@ async def test_sessions_may_be_read_only_while_the_storage_is_away(browse: Brows
         session = await web.get_session(request)
         with pytest.raises(web.SessionLostError, match="sessions can't be changed now: Redis can't be asked"):
             session["a"] = 1
+        with pytest.raises(web.SessionLostError, match="sessions can't be changed now"):
+            await web.new_session(request)
         return web.Response(text=str(dict(session)))
 
     browser = await browse(f"redis://127.0.0.1:{find_free_port()}", handler, read_only_when_down=True)
@@ -828,14 +1100,46 @@ async def test_cookie_can_be_another(browse: Browse) -> None:
         {"samesite": "none", "secure": False},
         {"samesite": "Laxx"},
         {"max_age": 0},
+        {"name": "two words"},
+        {"domain": "a.example; Secure"},
+        {"path": "/\r\nSet-Cookie: a=1"},
     ],
 )
 def test_cookie_that_browsers_refuse_is_refused(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"a cookie|expected Lax, Strict or None|expected seconds from 1, or None"):
+    with pytest.raises(ValueError, match=r"cookie|expected Lax, Strict or None|expected seconds from 1, or None"):
         web.SessionCookie(**arguments)
 
 
+@pytest.mark.parametrize(
+    "arguments", [{"samesite": "None"}, {"partitioned": True}, {"name": "__Host-mine"}, {"name": "__Secure-mine"}]
+)
+async def test_cookie_that_has_to_be_secure_is_behind_a_proxy_too(browse: Browse, arguments: dict[str, Any]) -> None:
+    browser = await browse(cookie=web.SessionCookie(**arguments))
+    await browser.get("/count")
+    assert "Secure" in browser.set_cookies[0].split("; ")
+    assert read(await browser.get("/count"))["data"] == {"count": 2}
+
+
 # Switching on.
+
+
+@pytest.mark.parametrize("storage", ["memory", "signed"])
+async def test_application_within_another_has_its_session(serve: Serve, connect: Connect, storage: str) -> None:
+    async def greet(request: web.Request, handler: Handler) -> Any:
+        (await web.get_session(request))["outer"] = True
+        return await handler(request)
+
+    kept = STORAGES[storage]()
+    app, inner = web.Application(), web.Application()
+    for each in (app, inner):
+        web.setup_sessions(each, kept)
+    app.middlewares.append(greet)
+    inner.router.add_get("/{tail:.*}", act)
+    app.add_subapp("/set", inner)
+    browser = Browser(await serve(app), connect)
+    await browser.get("/set/?a=1")
+    assert len(browser.set_cookies) == 1
+    assert read(await browser.get("/set/?b=2"))["data"] == {"outer": True, "a": "1", "b": "2"}
 
 
 async def test_request_without_sessions_says_what_to_do(serve: Serve, connect: Connect, expect_error_log: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import sys
 import unittest
@@ -300,6 +301,48 @@ async def test_memcached_that_takes_less_than_usual_is_an_error_and_no_conflict(
         await storage.save(None, bytes(100_000), 60)
     await storage.close()
     program.kill()
+
+
+async def test_memcached_takes_what_many_write_alike(memcached: Program) -> None:
+    storage = MemcachedStorage(f"127.0.0.1:{memcached.port}")
+    token = await storage.save(None, b"one", 60)
+
+    async def write() -> None:
+        try:
+            await storage.save(token, b"two", 60, expected=b"one")
+        except SessionConflictError as exc:
+            found.add(exc.found)
+            await storage.save(token, b"two", 60, expected=b"two")
+
+    found: set[bytes | None] = set()
+    await asyncio.gather(*(write() for _ in range(12)))
+    assert found <= {b"two"}
+    assert await storage.load(token) == b"two"
+    await storage.close()
+
+
+async def test_memcached_that_fails_when_nobody_waits_any_more_leaves_no_error_in_the_log() -> None:
+    async def fail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        asked.set()
+        await may_fail.wait()
+        writer.close()
+
+    asked, may_fail = asyncio.Event(), asyncio.Event()
+    logged: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: logged.append(context))
+    server = await asyncio.start_server(fail, "127.0.0.1", 0)
+    storage = MemcachedStorage(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    loading = asyncio.ensure_future(storage.load("t" * 43))
+    await asked.wait()
+    loading.cancel()
+    await asyncio.wait([loading])
+    may_fail.set()
+    await storage.close()
+    server.close()
+    await server.wait_closed()
+    gc.collect()
+    assert [context["message"] for context in logged if "never retrieved" in context["message"]] == []
 
 
 async def test_memcached_client_of_ones_own_stays_open(memcached: Program) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,14 +13,13 @@ from yarl import URL
 from corelet import Payload, hdrs
 
 from .auth import BasicAuth, find_netrc_auth, strip_auth_from_url
-from .cookie import make_cookies
 from .destination import add_host
 from .dns_cache import is_ambiguous
 from .errors import (
-    ClientPayloadError,
     InvalidUrlRedirectClientError,
     RedirectClientError,
     TooManyRedirects,
+    UploadAbortedError,
 )
 from .proxy_environment import PROXY_SCHEMES, find_proxy
 from .redirect import (
@@ -122,7 +120,11 @@ class Call:
     async def _trace(self, tracer: Tracer) -> ClientResponse:
         method, url, headers = self.method, self.url, self.options.headers.copy()
         self.options = dataclasses.replace(self.options, headers=headers)  # listeners may add to this request's fields
-        await tracer.send("on_request_start", TraceRequestStartParams(method, url, headers))
+        try:
+            await tracer.send("on_request_start", TraceRequestStartParams(method, url, headers))
+        except BaseException:
+            await self._close_body(None, None)
+            raise
         try:
             response = await self._follow()
         except BaseException as error:
@@ -136,37 +138,41 @@ class Call:
         return response
 
     async def _follow(self) -> ClientResponse:
-        response = None
+        request = response = None
         history: list[ClientResponse] = []
         try:
             while True:
-                response = await self.options.send(self.make_request())
+                request = self.make_request()
+                response = await self.options.send(request)
                 if response.status not in REDIRECT_STATUSES or not self.allow_redirects:
                     break
                 location = self._find_location(response)
                 if location is None:
                     break
                 history.append(response)
-                await self._leave(response, location, history)
+                await self._leave(request, response, location, history)
             if history:
                 response.history = tuple(history)
         except BaseException:
             if response is not None:
                 response.close()
-            await self._close_body(None)
+            await self._close_body(request, None)
             raise
-        if type(self.body) is not bytes or self.options.upload_tracker is not None:
-            await self._close_body(response)
+        if type(self.body) is not bytes or request.body is not self.body or self.options.upload_tracker is not None:
+            await self._close_body(request, response)
         return response
 
-    async def _close_body(self, response: ClientResponse | None) -> None:
-        """Give back what the body holds, such as a file, once it is sent."""
+    async def _close_body(self, request: ClientRequest | None, response: ClientResponse | None) -> None:
+        """Give back what the body holds, such as a file, once it is sent; one that a middleware gave, as well."""
         if response is not None and response.leave_upload():
             return
+        if request is not None and request.body is not self.body:
+            await request.close()
         if isinstance(self.body, Payload) and not self.body.autoclose:
             await self.body.close()
         if response is not None and self.options.upload_tracker is not None:
-            self.options.upload_tracker.settle()
+            refused = None if response.is_request_sent else UploadAbortedError("the server has answered before")
+            self.options.upload_tracker.settle(refused)
 
     # Where to, and who asks.
 
@@ -214,8 +220,7 @@ class Call:
         jar = self.session.cookie_jar
         cookies = {name: morsel.coded_value for name, morsel in jar.filter_cookies(self.url).items()}
         if self.options.cookies:
-            own = make_cookies(self.options.cookies, quote=jar.quote_cookie)
-            cookies.update((name, morsel.coded_value) for name, morsel in own.items())
+            cookies.update((name, morsel.coded_value) for name, morsel in self.options.cookies.items())
         if not cookies:
             return
         pairs = [*headers.popall(hdrs.COOKIE, ()), *(f"{name}={value}" for name, value in cookies.items())]
@@ -231,7 +236,9 @@ class Call:
             )
         return url
 
-    async def _leave(self, response: ClientResponse, location: URL, history: list[ClientResponse]) -> None:
+    async def _leave(
+        self, request: ClientRequest, response: ClientResponse, location: URL, history: list[ClientResponse]
+    ) -> None:
         """Turn to where an answer redirects to."""
         if self.tracer is not None:
             params = TraceRequestRedirectParams(self.method, self.url, self.options.headers, response)
@@ -244,10 +251,12 @@ class Call:
                 message=f"over {self.options.max_redirects} redirects (max_redirects), the last one to {location}",
                 headers=response.headers,
             )
-        await _drop_rest(response)
+        await response.drop_rest(_DROP_BYTES)  # a server that has not got all of the request's body gets no more of it
         method = choose_method(response.status, self.method)
+        if request.body is not self.body:
+            await request.close()
         if method != self.method:
-            await self._close_body(None)
+            await self._close_body(None, None)
             self.method, self.body = method, b""
             self._change_options(BODY_FIELDS, BODY_ARGUMENTS)
         elif isinstance(self.body, Payload) and self.body.consumed:
@@ -258,7 +267,7 @@ class Call:
         self._turn_to(location)
 
     def _turn_to(self, location: URL) -> None:
-        url, auth = strip_auth_from_url(location)
+        url, auth = _split_location(location)
         if not is_same_origin(url, self.url):
             self._change_options(ORIGIN_FIELDS, ORIGIN_ARGUMENTS, cookies=None)
             self.auth = None
@@ -276,15 +285,16 @@ class Call:
         self.options = dataclasses.replace(self.options, headers=headers, arguments=left, **changes)
 
 
-async def _drop_rest(response: ClientResponse) -> None:
-    """Read a short rest of an answer, so that its connection can be used again; close it where it is long.
-
-    A server that redirects before it has the request's body gets no more of it.
-    """
-    if not response.closed and (response.content_length or _DROP_BYTES) < _DROP_BYTES:
-        with suppress(ClientPayloadError):
-            await response.read()
-    response.close()
+def _split_location(location: URL) -> tuple[URL, BasicAuth | None]:
+    """Split where a redirect leads to into a URL without name and password, and these."""
+    try:
+        url, auth = strip_auth_from_url(location)
+        if auth is not None:
+            auth.encode()
+    except ValueError as error:
+        message = f"the redirect's name and password can't be sent: {error}"
+        raise InvalidUrlRedirectClientError(location.with_user(None), message) from error
+    return url, auth
 
 
 def check_proxy(proxy: str | URL | None) -> tuple[URL | None, BasicAuth | None]:

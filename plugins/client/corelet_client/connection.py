@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a timer may come too early: uvloop counts milliseconds.
 _TIMER_STEP: Final = 0.002
+#: Seconds that a connection which is being closed waits for a server that does not take the rest of a request.
+_LINGER_SECONDS: Final = 5.0
 
 
 class Connection(asyncio.Protocol):
@@ -53,6 +55,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "__weakref__",
         "_aborts",
         "_closed",
         "_deadline",
@@ -226,6 +229,9 @@ class Connection(asyncio.Protocol):
         if transport is not None:
             if abort or self._aborts:
                 transport.abort()
+            elif transport.get_write_buffer_size():
+                transport.close()
+                self._loop.call_later(_LINGER_SECONDS, transport.abort)
             else:
                 transport.close()
         self._forget()
@@ -261,13 +267,16 @@ class Connection(asyncio.Protocol):
 
         Raises:
             ClientConnectionResetError: the connection is closed.
-            RuntimeError: the answer is none of these, or somebody else has the connection.
+            RuntimeError: the answer is none of these, somebody else has the connection, or the request's body is still
+                being sent, whose end an ``UploadTracker`` tells. Source: RFC 9110 section 7.8.
         """
         exchange = self._exchange
         if self._transport is None or self.is_lost:
             raise ClientConnectionResetError("the connection is closed")
         if exchange is None or not exchange.is_upgraded:
             raise RuntimeError("hand_over() of a connection that was not upgraded")
+        if exchange.is_sending:
+            raise RuntimeError("hand_over() of a connection on which the request's body is still being sent")
         rest = self._parser.take_rest()
         self._exchange = None
         self._stop_watching()
@@ -382,8 +391,11 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Take the end of what the server sends."""
         exchange = self._exchange
-        if exchange is not None:
-            self._end_answer(exchange)
+        if exchange is None:
+            return False
+        self._end_answer(exchange)
+        if exchange.head is None:  # it might never take the rest of the request, which the transport waits for
+            self.fail(_make_loss_error(exchange, None))
         return False
 
     def _end_answer(self, exchange: Exchange) -> None:

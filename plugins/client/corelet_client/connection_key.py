@@ -24,3 +24,9 @@ class ConnectionKey(NamedTuple):
     proxy_fields: tuple[tuple[str, str], ...] | None = None
     #: The name in the certificate, where it is not the host's.
     server_hostname: str | None = None
+
+    def __repr__(self) -> str:
+        """Show it without what the proxy is told: errors have it in their arguments, and get into logs."""
+        hidden = None if self.proxy_fields is None else tuple((name, "***") for name, _ in self.proxy_fields)
+        shown = (hidden if name == "proxy_fields" else value for name, value in zip(self._fields, self, strict=True))
+        return f"{type(self).__name__}({', '.join(map('{}={!r}'.format, self._fields, shown))})"

@@ -84,6 +84,9 @@ class BaseConnector:
         enable_cleanup_closed: taken and not needed, as the next two: connections are closed for good at once.
         timeout_ceil_threshold: taken and not needed: no deadline is rounded.
         loop: taken and not needed: the loop that first uses it counts.
+
+    Raises:
+        ValueError: a limit below 0, or ``force_close`` with ``keepalive_timeout``.
     """
 
     #: Schemes of URLs that it takes, beside those of the subclass.
@@ -103,6 +106,9 @@ class BaseConnector:
     ) -> None:
         if force_close and keepalive_timeout not in {_NOT_GIVEN, None}:
             raise ValueError("keepalive_timeout is given, and force_close, which keeps no connection")
+        for name, given in (("limit", limit), ("limit_per_host", limit_per_host)):
+            if (given or 0) < 0:
+                raise ValueError(f"{name} is a number of connections, 0 for no limit, not {given!r}")
         self._force_close = force_close
         self._keepalive_timeout = KEEPALIVE_SECONDS if keepalive_timeout is _NOT_GIVEN else keepalive_timeout
         self._limit = limit

@@ -64,7 +64,7 @@ class DnsCache:
         resolver: finds them.
         family: of the addresses wanted.
         seconds: how long they are remembered; None for ever, 0 for not at all.
-        max_size: names that are remembered; the oldest one goes first.
+        max_size: names that are remembered, 0 for none; the oldest one goes first.
     """
 
     def __init__(self, resolver: AbstractResolver, *, family: int, seconds: float | None, max_size: int) -> None:
@@ -154,7 +154,7 @@ class DnsCache:
         return addresses
 
     def _remember(self, name: _Name, addresses: list[ResolveResult]) -> None:
-        if self._seconds == 0:
+        if self._seconds == 0 or self._max_size <= 0:
             return
         self._known.pop(name, None)
         if len(self._known) >= self._max_size:

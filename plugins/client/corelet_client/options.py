@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from http.cookies import SimpleCookie
 
     from multidict import CIMultiDict
     from yarl import URL
@@ -93,7 +94,7 @@ class Options:
     is_wrapped: bool
     raise_for_status: StatusCheck
     max_redirects: int = MAX_REDIRECTS
-    cookies: LooseCookies | None = None
+    cookies: SimpleCookie | None = None
     #: Of the request; the session's, the URL's and the netrc file's are found by the URL.
     auth: BasicAuth | None = None
     trace_request_ctx: Any = None

@@ -11,6 +11,7 @@ import asyncio
 import heapq
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from .errors import ClientConnectionError
 
@@ -46,6 +47,8 @@ class Pool:
         # Idle connections with when they became idle, the first one first.
         self._idle_since: dict[Connection, float] = {}
         self._busy: set[Connection] = set()
+        # Of no use any more, and some of them not closed yet; what is closed nobody holds.
+        self._lost: WeakSet[Connection] = WeakSet()
         self._places = 0
         # A heap: the first waiter of each key that has room. Others in it are out of date, and left out when met.
         self._first: list[_Waiter] = []
@@ -230,7 +233,9 @@ class Pool:
         self._free_place(lane)
 
     def lose(self, connection: Connection) -> None:
-        """Take note that a connection is closed."""
+        """Take note that a connection is closed, or begins to be."""
+        if connection.transport is not None:
+            self._lost.add(connection)
         if connection in self._busy:
             self._busy.discard(connection)
             self.free_place(connection.key)
@@ -251,8 +256,9 @@ class Pool:
             connection.close_idle()
 
     def close(self, *, abort_ssl: bool = False) -> list[Connection]:
-        """Close everything, and turn away who waits; what was open, to wait until it is closed."""
+        """Close everything, and turn away who waits; what is to be waited for until it is closed."""
         connections = self.connections
+        closing = [connection for connection in self._lost if connection.transport is not None]
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -269,7 +275,7 @@ class Pool:
                 connection.close_idle(abort=abort_ssl and connection.key.is_ssl)
             else:
                 connection.close()
-        return connections
+        return connections + closing
 
 
 class _Lane:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from yarl import URL
 
@@ -35,6 +37,11 @@ BODY_FIELDS: Final = (
     hdrs.EXPECT,
 )
 
+_IS_TARGET: Final = re.compile(r"[!-~]*+").fullmatch
+_AUTHORITY: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?+//[^/?#]*+").match
+#: Bytes that are no UTF-8, as the wire gives them.
+_OTHER_BYTES: Final = re.compile("[\udc80-\udcff]++")
+
 
 def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
     """Find where a redirect leads to, with the fragment of the request where it has none of its own.
@@ -44,23 +51,34 @@ def find_location(response: ClientResponse, *, requote: bool) -> URL | None:
 
     Raises:
         InvalidUrlRedirectClientError: it is no URL that can be requested.
-        NonHttpUrlRedirectClientError: it is neither http nor https.
+        NonHttpUrlRedirectClientError: it has a scheme of its own, neither http nor https.
     """
     location = response.headers.get(hdrs.LOCATION) or response.headers.get(hdrs.URI)
     if location is None:
         return None
     try:
-        target = URL(location, encoded=not requote)
+        target = URL(_quote_other_bytes(location), encoded=not requote)
         url = target if target.scheme else response.real_url.join(target)
         port = url.port
     except ValueError as error:
         raise InvalidUrlRedirectClientError(location, f"the redirect is no URL: {error}") from error
-    if url.scheme not in {"http", "https"}:
+    # Without a scheme it keeps that of the request, which may be ws or the connector's own.
+    if target.scheme and target.scheme not in {"http", "https"}:
         raise NonHttpUrlRedirectClientError(f"{response.url.with_user(None)} redirects to {location!r}")
     if not url.raw_host or port is None:
         raise InvalidUrlRedirectClientError(location, "the redirect names no host")
+    if not _IS_TARGET(url.raw_path_qs):
+        raise InvalidUrlRedirectClientError(location, "the redirect needs quoting (requote_redirect_url)")
     fragment = response.real_url.fragment
     return url.with_fragment(fragment) if fragment and not url.raw_fragment else url
+
+
+def _quote_other_bytes(location: str) -> str:
+    """Quote bytes of a path or query that are no UTF-8: a URL made of text leaves them out."""
+    authority = _AUTHORITY(location)
+    start = 0 if authority is None else authority.end()
+    rest = _OTHER_BYTES.sub(lambda found: quote(found[0].encode("utf-8", "surrogateescape")), location[start:])
+    return location[:start] + rest
 
 
 def choose_method(status: int, method: str) -> str:

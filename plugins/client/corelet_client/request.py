@@ -262,7 +262,7 @@ class ClientRequest:
         elif hdrs.CONTENT_LENGTH in headers:
             if self.chunked or self.compress is not None:
                 raise ValueError("Content-Length is given, and chunked or compress, which have no known length")
-            self.content_length = length = _read_length(headers[hdrs.CONTENT_LENGTH])
+            self.content_length = length = _read_length(", ".join(headers.getall(hdrs.CONTENT_LENGTH)))
             if size is not None and size != length:
                 raise ValueError(f"Content-Length is {length}, and the body has {size} bytes")
         elif size is not None and not self.chunked:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from corelet import hdrs
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDictProxy
     from yarl import URL
+
+#: Fields that are not shown: errors get into logs, and requests with them.
+_SECRETS: Final = (hdrs.AUTHORIZATION, hdrs.PROXY_AUTHORIZATION, hdrs.COOKIE)
 
 
 class RequestInfo(NamedTuple):
@@ -18,3 +24,13 @@ class RequestInfo(NamedTuple):
     headers: CIMultiDictProxy[str]
     #: The URL with its fragment.
     real_url: URL
+
+    def __repr__(self) -> str:
+        shown = CIMultiDict(self.headers)
+        for name in _SECRETS:
+            if name in shown:
+                shown[name] = "***"
+        return (
+            f"{type(self).__name__}(url={self.url!r}, method={self.method!r}, headers={CIMultiDictProxy(shown)!r}, "
+            f"real_url={self.real_url!r})"
+        )

@@ -7,6 +7,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -69,7 +70,9 @@ class ClientResponse:
         if exchange is None or exchange.connection is None:
             return
         _warn(f"Unclosed response {self!r}: its body was not read to the end", ResourceWarning, source=self)
-        exchange.close()
+        loop = self._request.session.loop
+        if loop is not None and not loop.is_closed():
+            exchange.close()
 
     # The head.
 
@@ -248,10 +251,23 @@ class ClientResponse:
             if self._content is None and exchange.is_complete and exchange.stream is None and not self._is_coded():
                 self._body = b"".join(exchange.pieces)
             else:
-                self._body = await self._read_stream()
+                self._body = await self._read_stream(self._request.settings.max_decoded_size)
             if self._request.tracer is not None:
                 await self._trace_body(self._request.tracer)
         return self._body
+
+    async def drop_rest(self, limit: int) -> None:
+        """Close the response; read its rest where that is short, so that the connection can be used again.
+
+        Args:
+            limit: bytes that are not short, as they are sent and decoded.
+        """
+        if not self.closed and (self.content_length or limit) < limit:
+            with suppress(ClientPayloadError):
+                self._body = await self._read_stream(limit)
+                if self._request.tracer is not None:
+                    await self._trace_body(self._request.tracer)
+        self.close()
 
     async def _trace_body(self, tracer: Tracer) -> None:
         params = TraceResponseChunkReceivedParams(self.method, self._url, self._body or b"")
@@ -260,29 +276,40 @@ class ClientResponse:
     def _is_coded(self) -> bool:
         return self._request.settings.codings is not None and self._head.field("Content-Encoding") is not None
 
-    async def _read_stream(self) -> bytes:
+    async def _read_stream(self, max_decoded_size: int) -> bytes:
         if self._is_released and not self._exchange.is_complete:
             raise ClientConnectionError("the response was released before its body was read")
         try:
             if not self._is_coded():
                 return await self.content.read()
-            return await self._read_decoded(self._request.settings.max_decoded_size)
+            return await self._read_decoded(max_decoded_size)
         except BaseException:
             self.close()
             raise
 
     async def _read_decoded(self, limit: int) -> bytes:
+        content = self.content
         pieces: list[bytes] = []
         size = 0
-        while piece := await self.content.readany():
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
-                raise ClientPayloadError(
-                    f"the body of {self._url.with_user(None)} is over {limit:,} bytes when decoded (max_decoded_size): "
-                    "read it by response.content"
-                )
+        try:
+            while piece := await content.readany():
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    raise self._make_size_error(limit)
+        except ClientPayloadError as error:
+            content.set_exception(error)  # nobody may take what is left for the whole
+            raise
+        except asyncio.CancelledError:
+            content.unread_data(b"".join(pieces))
+            raise
         return b"".join(pieces)
+
+    def _make_size_error(self, limit: int) -> ClientPayloadError:
+        return ClientPayloadError(
+            f"the body of {self._url.with_user(None)} is over {limit:,} bytes when decoded (max_decoded_size): "
+            "read it by response.content"
+        )
 
     def get_encoding(self) -> str:
         """Get the encoding of :meth:`text`: the charset of Content-Type; utf-8 for JSON; else the session's guess.
@@ -377,6 +404,11 @@ class ClientResponse:
         self._exchange.close()
         return _DONE
 
+    @property
+    def is_request_sent(self) -> bool:
+        """Whether the request was sent to the last byte of its body, which the server may not have wanted."""
+        return self._exchange.is_sent
+
     def leave_upload(self) -> bool:
         """Leave the request's body to whoever sends it: no attempt will follow; False where it is sent already."""
         self._exchange.is_last = self._exchange.is_sending
@@ -401,9 +433,14 @@ class ClientResponse:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
-        self.release()
+        # Who is cancelled does not wait for a body that may take as long as it likes.
+        is_cancelled = exc_type is not None and not issubclass(exc_type, Exception)
+        if is_cancelled:
+            self.close()
+        else:
+            self.release()
         upload = self._exchange.upload
-        if upload is not None and not upload.done():
+        if upload is not None and not upload.done() and exc_type is not GeneratorExit:
             await self.wait_for_close()
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import json as json_module
 import warnings
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack
@@ -24,6 +25,7 @@ from .call import Call, check_proxy, find_auth
 from .caller import find_caller
 from .codings import Codings
 from .connector import TCPConnector
+from .cookie import make_cookies
 from .cookie_jar import CookieJar
 from .destination import Destinations
 from .errors import InvalidUrlClientError
@@ -443,7 +445,7 @@ class ClientSession:
             is_wrapped=own.is_wrapped if middlewares is None else bool(middlewares or self._wrappers),
             raise_for_status=own.raise_for_status if raise_for_status is None else raise_for_status,
             max_redirects=max_redirects,
-            cookies=cookies,
+            cookies=None if cookies is None else make_cookies(cookies, quote=self._cookie_jar.quote_cookie),
             auth=check_auth("auth", auth),
             trace_request_ctx=trace_request_ctx,
             upload_tracker=upload_tracker,
@@ -690,7 +692,21 @@ _NO_CHANGES: Final = (_NOT_GIVEN, None, None, True, None, None, None)
 
 def _bind_middleware(middleware: ClientMiddlewareType, send: ClientHandlerType) -> ClientHandlerType:
     async def send_through(request: ClientRequest) -> ClientResponse:
-        return await middleware(request, send)
+        taken: list[weakref.ref[ClientResponse]] = []
+
+        async def send_on(request: ClientRequest) -> ClientResponse:
+            response = await send(request)
+            if isinstance(response, ClientResponse):  # a middleware within may make another answer up
+                taken.append(weakref.ref(response))
+            return response
+
+        try:
+            return await middleware(request, send_on)
+        except asyncio.CancelledError:
+            for take in taken:  # the task may be kept, and with it what the middleware has
+                if (response := take()) is not None:
+                    response.close()
+            raise
 
     return send_through
 
@@ -731,9 +747,13 @@ def _make_limits(limits: Limits, line: int | None, field: int | None, fields: in
     )
 
 
+#: What would end a query given as text, or be left out of it.
+_ENDS: Final = str.maketrans({"#": "%23", "\t": "%09", "\n": "%0A", "\r": "%0D"})
+
+
 def _extend_query(url: URL, params: QueryParams) -> URL:
     """Add parameters behind those of the URL, whose bytes stay as they are."""
-    made = URL(f"?{params}") if isinstance(params, str) else URL().with_query(params)
+    made = URL(f"?{params.translate(_ENDS)}") if isinstance(params, str) else URL().with_query(params)
     joined = "&".join(filter(None, (url.raw_query_string, made.raw_query_string)))
     return URL.build(
         scheme=url.scheme,

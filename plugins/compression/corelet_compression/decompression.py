@@ -20,6 +20,8 @@ def decompression_middleware(*, max_size: int | None = None, max_ratio: int = MA
     is decoded bit by bit as they do, and not at all where they don't. The fields stay as they came: ``content_length``
     is of the coded body.
 
+    Of two around one handler, say of an application and of one in it, the outer one decodes.
+
     A body over a limit ends in 413, one that is damaged or cut short in 400. A coding that is not registered, or more
     than one, is a 415 that names those that are.
 
@@ -40,7 +42,8 @@ def decompression_middleware(*, max_size: int | None = None, max_ratio: int = MA
     async def decompress(request: Any, handler: Handler) -> Any:
         if request.body_exists:
             coding = _find_coding(request)
-            if coding is not None:
+            # One around the other, for an application and a part of it, decodes once.
+            if coding is not None and not isinstance(request.content, DecodedStreamReader):
                 limit = request.client_max_size if max_size is None else max_size
                 request.content = DecodedStreamReader(
                     request.content, coding, max_bytes=limit, max_ratio=max_ratio, make_error=_make_error

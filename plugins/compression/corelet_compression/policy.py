@@ -119,6 +119,12 @@ class Policy:
         return self._offered
 
     def _find_offered(self, registered: Mapping[str, ContentCoding]) -> tuple[str, ...]:
+        for name in self._levels:
+            if name not in registered and name not in DEFAULT_CODINGS:
+                raise LookupError(
+                    f"content coding {name!r} in levels of compression_middleware is not there, "
+                    f"known: {', '.join(registered)}"
+                )
         if self._padded is not None:
             return ("gzip",)
         if self._codings is None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlencode
 
-from corelet import JsonPayload, Payload, StringPayload, get_payload
+from corelet import AsyncIterablePayload, JsonPayload, Payload, StringPayload, get_payload
 from corelet.abc import AbstractStreamWriter
 
 from .coding import Encoder, find_codings, make_encoders
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: What is smaller is joined with what follows it.
 _JOIN_BYTES: Final = 65_536
 _IS_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++").fullmatch
+_HAS_NAME: Final = re.compile(r";[ \t]*+name=", re.IGNORECASE).search
 _BAD_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 
 
@@ -154,7 +155,10 @@ class MultipartWriter(Payload):
         return f"{''.join(pieces)}--{self._boundary}--\r\n"
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Get the body as it would be written."""
+        """Get the body as it would be written; a part that comes bit by bit is kept, and can be written still."""
+        for part in self._parts:
+            if isinstance(part, AsyncIterablePayload | MultipartWriter):
+                await part.as_bytes()
         writer = _Collector()
         await self.write(writer)
         return b"".join(writer.pieces)
@@ -187,7 +191,7 @@ class MultipartWriter(Payload):
         await joined.flush()
 
     def _make_part_head(self, part: Payload) -> bytes:
-        if self._subtype == "form-data" and "name=" not in part.headers.get("Content-Disposition", ""):
+        if self._subtype == "form-data" and _HAS_NAME(part.headers.get("Content-Disposition", "")) is None:
             raise ValueError(f"{part!r} is a field without a name: set_content_disposition('form-data', name=...)")
         return f"--{self._boundary}\r\n".encode("ascii") + _serialize_head(part.headers)
 

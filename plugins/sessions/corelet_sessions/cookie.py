@@ -25,7 +25,8 @@ class SessionCookie:
             host and nobody on the way can plant. Source: RFC 6265bis section 4.1.3.2.
         domain: the host that gets it with all below it; default this host only.
         path: where the paths begin that get it.
-        secure: send it over TLS only; default where the request came over TLS. Behind a proxy that ends TLS set True.
+        secure: send it over TLS only; default where the request came over TLS, and where the name, ``samesite`` or
+            ``partitioned`` need it. Behind a proxy that ends TLS set True.
         httponly: hide it from scripts.
         samesite: ``Lax`` keeps it out of requests that other sites make in the user's name, but for links; ``Strict``
             out of these too; ``None`` sends it always and needs ``secure``.
@@ -33,7 +34,7 @@ class SessionCookie:
         max_age: seconds that the browser keeps it; default None, until it ends. ``session.max_age`` has its own.
 
     Raises:
-        ValueError: settings that browsers don't know, or refuse together.
+        ValueError: settings that browsers don't know, or refuse together, or that can't be sent.
     """
 
     name: str | None = None
@@ -57,8 +58,12 @@ class SessionCookie:
             raise ValueError(
                 "a cookie with the prefix __Host- or __Secure-, SameSite=None or Partitioned has to be secure"
             )
+        if needs_secure:  # without it browsers drop the cookie, so the request came over TLS as far as a proxy
+            object.__setattr__(self, "secure", True)
         if name.startswith("__host-") and (self.domain is not None or self.path != "/"):
             raise ValueError("a cookie with the prefix __Host- has the path / and no domain")
+        # What can't be sent is said now, and not with the first session.
+        web.Response().set_cookie(self.name or "session", "", domain=self.domain, path=self.path)
 
     def is_secure(self, request: Any) -> bool:
         """Whether the cookie is sent over TLS only, for the peer of a request."""

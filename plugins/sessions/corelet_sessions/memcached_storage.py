@@ -20,6 +20,8 @@ from .storage import (
 
 #: Bytes of a record: what memcached takes unless it was started with another ``-I``, less some for the key.
 MAX_RECORD_BYTES: Final = 1_048_576 - 512
+#: How often a record is replaced anew where others have written what was there before.
+MAX_TRIES: Final = 20
 #: Seconds that closing may take, for each server, before it is insisted on.
 CLOSE_SECONDS: Final = 0.5
 #: From here memcached takes a number of seconds for a date.
@@ -72,27 +74,25 @@ class MemcachedStorage(AbstractStorage):
             raise SessionTooLargeError(f"the session has {len(record):,} bytes, memcached takes {MAX_RECORD_BYTES:,}")
         token = token or self.make_token()
         key = self._make_key(token)
-        exptime = ttl if ttl < _MONTH_SECONDS else int(time.time()) + ttl
+        # Its clock ticks once a second: the last second may end at once.
+        seconds = ttl + 1
+        exptime = seconds if seconds < _MONTH_SECONDS else int(time.time()) + seconds
         async with self._reach() as client:
             item = await self._finish(client.gets(key))
-            found = None if item is None else item.value
-            if found != expected:
-                raise SessionConflictError(found)
-            try:
-                if item is None:
-                    await self._finish(client.add(key, record, exptime=exptime))
+            for _ in range(MAX_TRIES):
+                found = None if item is None else item.value
+                if found != expected:
+                    raise SessionConflictError(found)
+                try:
+                    await self._finish(_make_replacement(client, key, item, record, exptime))
+                except self._emcache.StorageCommandError:
+                    last, item = item, await self._finish(client.gets(key))
+                    # Nobody was faster: memcached has no room, or refuses the size.
+                    if (item and item.cas) == (last and last.cas):
+                        raise
                 else:
-                    await self._finish(client.cas(key, record, item.cas, exptime=exptime))
-            except self._emcache.StorageCommandError:
-                found = await self._find(client, key)
-                if found == expected:  # nobody was faster: memcached has no room, or refuses the size
-                    raise
-                raise SessionConflictError(found) from None
-        return token
-
-    async def _find(self, client: Any, key: bytes) -> bytes | None:
-        item = await self._finish(client.get(key))
-        return None if item is None else item.value
+                    return token
+        raise SessionConflictError(expected)
 
     async def delete(self, token: str) -> None:
         async with self._reach() as client:
@@ -105,8 +105,13 @@ class MemcachedStorage(AbstractStorage):
         """Await a command that goes on where who waits is cancelled: emcache fails for an answer that nobody wants."""
         running = asyncio.ensure_future(command)
         self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        running.add_done_callback(self._drop)
         return await asyncio.shield(running)
+
+    def _drop(self, running: asyncio.Future[Any]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # seen, also where nobody waits any more: else asyncio logs it
 
     async def close(self) -> None:
         if self._running:  # each ends within emcache's own timeout
@@ -136,6 +141,13 @@ class MemcachedStorage(AbstractStorage):
         async with self._client_lock:
             if self._client is None:
                 self._client = await self._emcache.create_client(self._addresses)
+
+
+def _make_replacement(client: Any, key: bytes, item: Any, record: bytes, exptime: int) -> Coroutine[Any, Any, Any]:
+    """Make the command that keeps a record where the item is, or none; it fails where another one is by then."""
+    if item is None:
+        return client.add(key, record, exptime=exptime)  # type: ignore[no-any-return]
+    return client.cas(key, record, item.cas, exptime=exptime)  # type: ignore[no-any-return]
 
 
 def _read_addresses(emcache: Any, servers: str | Iterable[str]) -> list[Any]:

@@ -89,6 +89,8 @@ def session_middleware(
     changed one key the later one wins. A request that comes too late for a session which another one has ended
     changes nothing. In storages that are the cookie itself the browser keeps the cookie that came last.
 
+    Of two around one handler with one storage, say of an application and of one in it, the outer one keeps the session.
+
     Args:
         storage: where sessions are kept.
         cookie: what the cookie looks like; default ``SessionCookie()``.
@@ -115,16 +117,21 @@ def session_middleware(
     )
 
     async def keep_session(request: Any, handler: Handler) -> Any:
+        if request.own_data is not None and _ACCESS in request.own_data and request[_ACCESS].is_of(storage):
+            return await handler(request)
         request[_ACCESS] = access = SessionAccess(settings, request)
         hook = access.prepare
         request.add_prepare_hook(hook)
         try:
             response = await handler(request)
         except web.HTTPException:
+            access.end()
             raise
         except BaseException:
             request.remove_prepare_hook(hook)
+            access.end(is_saved=False)
             raise
+        access.end()
         if isinstance(response, web.StreamResponse) and response.prepared:
             await access.store()
         elif isinstance(response, web.Response):

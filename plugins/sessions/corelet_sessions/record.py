@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
+
+logger: Final = logging.getLogger("corelet.sessions")
+
+#: How a record begins whose session goes on under another token: a mark for whoever wants to replace it.
+MOVED: Final = b"moved "
 
 
 class Record(NamedTuple):
@@ -46,10 +52,15 @@ class Serializer:
         return made.encode() if isinstance(made, str) else made
 
     def load(self, data: bytes) -> Record | None:
-        """Read a record; None for what is none: of another program, or of another version."""
+        """Read a record; None for what is none: moved, of another program, or of another version."""
+        if data.startswith(MOVED):
+            return None
         try:
             created, seen, max_age, content = self._loads(data)
         except (ValueError, TypeError, RecursionError):
+            return None
+        except Exception as exc:  # noqa: BLE001  # a serialiser of the application's own may raise anything
+            logger.warning("a session can't be read, and ends: %r", exc)
             return None
         is_whole = isinstance(content, dict) and isinstance(created, int) and isinstance(seen, int)
         is_whole = is_whole and (max_age is None or isinstance(max_age, int))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from corelet import CoreletError
 
+if TYPE_CHECKING:
+    from .record import Record
+
+_ABSENT: Final = object()
 _IS_IDENTITY: Final = re.compile(r"[0-9A-Za-z_-]{32,128}").fullmatch
 
 
 class SessionLostError(CoreletError):
-    """A change of a session came too late to be kept: the head that should have carried its cookie is gone."""
+    """A change of a session comes too late to be kept: the head with its cookie is gone, or its handler has ended."""
 
 
 class Session(MutableMapping[str, Any]):
@@ -43,7 +47,9 @@ class Session(MutableMapping[str, Any]):
         self._new = new
         self._created = int(time.time()) if created is None else created
         self._max_age = max_age
-        self._is_changed = False
+        # Changes that are not saved, and how many of them the copy has that is being saved.
+        self._changes = 0
+        self._copied_changes = 0
         self._is_rotating = False
         self._lock_reason: str | None = None
         self._identity_lock_reason: str | None = None
@@ -88,7 +94,12 @@ class Session(MutableMapping[str, Any]):
     @property
     def is_changed(self) -> bool:
         """Whether it is to be saved."""
-        return self._is_changed
+        return self._changes > 0
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it is to be forgotten: it was emptied."""
+        return self._changes > 0 and not self._data
 
     @property
     def is_rotating(self) -> bool:
@@ -101,11 +112,11 @@ class Session(MutableMapping[str, Any]):
         """Say that a value was changed from within, so that the session is saved.
 
         Raises:
-            SessionLostError: the answer's head is gone, and the change can't be kept.
+            SessionLostError: the answer's head is gone, or its handler has ended, and the change can't be kept.
         """
         if self._lock_reason is not None:
             raise SessionLostError(self._lock_reason)
-        self._is_changed = True
+        self._changes += 1
 
     def invalidate(self) -> None:
         """End the session: forget its data and its record, and have the peer forget the cookie. For a logout."""
@@ -138,12 +149,15 @@ class Session(MutableMapping[str, Any]):
 
         Raises:
             RuntimeError: the session is not new.
+            SessionLostError: the answer's head is gone, and the peer can't be told.
             ValueError: another identity than that.
         """
         if not self._new:
             raise RuntimeError("set_new_identity() is for new sessions; rotate() gives this one a new token")
         if _IS_IDENTITY(identity) is None:
             raise ValueError("an identity is 32 to 128 letters, digits, - and _")
+        if self._identity_lock_reason is not None:
+            raise SessionLostError(self._identity_lock_reason)
         self._identity = identity
 
     # For whoever saves it.
@@ -154,15 +168,37 @@ class Session(MutableMapping[str, Any]):
         if not identity_only:
             self._lock_reason = reason
 
-    def mark_saved(self, identity: str | None, data: dict[str, Any]) -> None:
-        """Take note of what was kept, and under which token."""
-        self._identity = identity
-        self._data = data
-        self._is_changed = self._is_rotating = False
-
     def copy_data(self) -> dict[str, Any]:
-        """Get the data, as it is to be serialised."""
+        """Get the data as it is to be serialised now; :meth:`mark_saved` is about this copy."""
+        self._copied_changes = self._changes
         return dict(self._data)
+
+    def merge(self, before: Record, newer: Record) -> None:
+        """Take over what others have changed since ``before``, but for what was changed here as well."""
+        for key in before.data.keys() | newer.data.keys():
+            here, there = self._data.get(key, _ABSENT), newer.data.get(key, _ABSENT)
+            if here == there or here != before.data.get(key, _ABSENT):
+                continue
+            if there is _ABSENT:
+                del self._data[key]
+            else:
+                self._data[key] = there
+        if self._max_age == before.max_age:
+            self._max_age = newer.max_age
+
+    def mark_saved(self, identity: str | None) -> None:
+        """Take note that the last copy was kept, and under which token; what was changed since then is still to be."""
+        self._identity = identity
+        self._changes -= self._copied_changes
+        self._copied_changes = 0
+        self._is_rotating = False
+
+    def mark_ended(self) -> None:
+        """Take note that nothing is kept any more."""
+        self._identity = None
+        self._data = {}
+        self._changes = self._copied_changes = 0
+        self._is_rotating = False
 
     # The mapping.
 
@@ -185,5 +221,5 @@ class Session(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         # No identity and no data: logs are read by many.
-        facts = [word for word, holds in (("new", self._new), ("changed", self._is_changed)) if holds]
+        facts = [word for word, holds in (("new", self._new), ("changed", self.is_changed)) if holds]
         return f"<{' '.join([type(self).__name__, *facts])} created={self._created} keys={sorted(self._data)!r}>"

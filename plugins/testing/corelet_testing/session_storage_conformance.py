@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,8 +22,8 @@ class SessionStorageConformance(Conformance):
     """
 
     port = "a storage of sessions"
-    #: Seconds after which a record with a ttl of 1 is surely gone.
-    expiry_seconds: float = 2.1
+    #: Seconds after which a record with a ttl of 1 is surely gone; no test waits longer than it takes.
+    expiry_seconds: float = 5.0
 
     @abstractmethod
     async def make_storage(self) -> web.AbstractStorage:
@@ -187,11 +188,15 @@ class SessionStorageConformance(Conformance):
         async with self.open_storage() as storage:
             if not storage.is_on_server:
                 return
-            short = await storage.save(None, b"short", 1)
             long = await storage.save(None, b"one", 1)
             await storage.save(long, b"long", 600, expected=b"one")
-            self.expect_equal(await storage.load(short), b"short", "a record is there before its time")
-            await asyncio.sleep(self.expiry_seconds)
+            began = time.monotonic()
+            short = await storage.save(None, b"short", 1)
+            found = await storage.load(short)
+            is_late = time.monotonic() - began >= 1  # on a machine that is busy
+            self.expect(found == b"short" or is_late, "a record is there before its time", found)
+            while time.monotonic() - began < self.expiry_seconds and await storage.load(short) is not None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
             self.expect_equal(await storage.load(short), None, "a record is gone after its time")
             self.expect_equal(await storage.load(long), b"long", "a new ttl replaces the old one")
             found = await self._find_conflict(storage, short, b"again", b"short")

@@ -1061,10 +1061,10 @@ cdef class NextMessage:
         # Whoever was woken is no callback of the receiver's any more: two tasks may have one of these.
         if channel.receiver.callback is not None if self.is_waiting else channel.is_receiving:
             raise RuntimeError(_PARALLEL_RECEIVE)
-        channel.is_receiving = self.is_waiting = False
+        self.is_waiting = channel.is_receiving = False
         message = channel.take()
         if message is None:
-            channel.is_receiving = self.is_waiting = True
+            self.is_waiting = channel.is_receiving = True
             return None
         kind = <object> (<tuple> message)[0]
         if kind is not TEXT_TYPE and kind is not BINARY_TYPE:
