@@ -1058,7 +1058,7 @@ cdef class NextMessage:
         cdef Channel channel = self.channel
         cdef object message
         cdef object kind
-        # Whoever was woken is no callback of the receiver's any more: two tasks may have one of these.
+        # A task that was woken is the receiver's callback no more; where one is, it awaits this object, and so does another.
         if channel.receiver.callback is not None if self.is_waiting else channel.is_receiving:
             raise RuntimeError(_PARALLEL_RECEIVE)
         self.is_waiting = channel.is_receiving = False
