@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from corelet_websocket import (
     WebSocketClientHandshake,
     WebSocketError,
     WSCloseCode,
+    WSMessage,
     WSMessageTypeError,
     WSMsgType,
     open_client_websocket,
@@ -133,9 +135,11 @@ async def test_parallel_receives_are_refused_and_the_first_goes_on(pair: ClientW
     assert (await first).data == "a"
 
 
-async def test_a_cancelled_receive_loses_no_message(pair: ClientWebSocketResponse) -> None:
+async def cancel_again_and_again(
+    pair: ClientWebSocketResponse, receive: Callable[[], Coroutine[Any, Any, WSMessage]]
+) -> None:
     for number in range(30):
-        task = asyncio.create_task(pair.receive())
+        task = asyncio.create_task(receive())
         await asyncio.sleep(0)
         await pair.send_str(str(number))
         if number % 3:
@@ -144,8 +148,12 @@ async def test_a_cancelled_receive_loses_no_message(pair: ClientWebSocketRespons
         try:
             message = await task
         except asyncio.CancelledError:
-            message = await pair.receive(5)
+            message = await receive()
         assert message.data == str(number)
+
+
+async def test_a_cancelled_receive_loses_no_message(pair: ClientWebSocketResponse) -> None:
+    await cancel_again_and_again(pair, pair.receive)
 
 
 async def test_a_loop_s_next_message_can_be_a_task_and_bounded_and_cancelled(pair: ClientWebSocketResponse) -> None:
@@ -161,18 +169,7 @@ async def test_a_loop_s_next_message_can_be_a_task_and_bounded_and_cancelled(pai
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    for number in range(30):
-        task = asyncio.create_task(anext(messages))
-        await asyncio.sleep(0)
-        await pair.send_str(str(number))
-        if number % 3:
-            await asyncio.sleep(0.001 * (number % 5))
-        task.cancel()
-        try:
-            message = await task
-        except asyncio.CancelledError:
-            message = await anext(messages)
-        assert message.data == str(number)
+    await cancel_again_and_again(pair, lambda: anext(messages))
 
 
 async def test_a_next_message_that_two_tasks_await_goes_to_the_first(pair: ClientWebSocketResponse) -> None:
