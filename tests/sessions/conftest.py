@@ -96,6 +96,12 @@ class Browser:
         self._kwargs = kwargs
         self._client: RawClient | None = None
 
+    def make_twin(self) -> Browser:
+        """Give another browser, which has the same cookies now."""
+        twin = Browser(self.served, self.connect)
+        twin.cookies = dict(self.cookies)
+        return twin
+
     async def get(self, target: str, *, method: str = "GET") -> Answer:
         client = self._client or await self.connect(self.served, **self._kwargs)
         pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())

@@ -14,6 +14,7 @@ from corelet import hookimpl, web
 from corelet_sessions import access as access_module
 from corelet_sessions import middleware as middleware_module
 from tests.conftest import Connect, Serve, Tls
+from tests.raw_client import Answer
 from tests.sessions.conftest import Browser, Program, find_free_port
 
 KEY = "k" * 32
@@ -384,40 +385,19 @@ async def test_what_two_requests_change_both_counts(browse: Browse, server_url: 
     assert read(await browser.get("/show"))["data"] == expected
 
 
-async def test_session_that_is_ended_meanwhile_stays_ended(browse: Browse, server_url: str) -> None:
-    async def handler(request: web.Request) -> Any:
-        if request.path in ("/show", "/set"):
-            return await act(request)
-        session = await web.get_session(request)
-        if request.path == "/logout":
-            session.invalidate()
-            return web.Response()
-        loaded.set()
-        await ended.wait()
-        session["late"] = True
-        return web.Response()
-
-    loaded, ended = asyncio.Event(), asyncio.Event()
-    browser = await browse(server_url, handler)
-    await browser.get("/set?a=1")
-    token = str(browser.token)
-    late = Browser(browser.served, browser.connect)
-    late.cookies["session"] = token
-    working = asyncio.ensure_future(late.get("/late"))
-    await loaded.wait()
-    await browser.get("/logout")
-    ended.set()
-    assert (await working).status == 200
-    assert late.set_cookies == []
-    assert read(await late.get("/show"))["data"] == {}
-
-
 class Pause:
     """Holds a handler after it has loaded its session, until told to go on."""
 
     def __init__(self, change: Callable[[web.Session], None]) -> None:
         self._change = change
         self.loaded, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def begin(self, browser: Browser) -> tuple[Browser, asyncio.Future[Answer]]:
+        """Ask by another browser with the same session; it, and its answer, which waits."""
+        late = browser.make_twin()
+        working = asyncio.ensure_future(late.get("/paused"))
+        await self.loaded.wait()
+        return late, working
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path != "/paused":
@@ -429,14 +409,26 @@ class Pause:
         return web.json_response({"new": session.new})
 
 
+async def test_session_that_is_ended_meanwhile_stays_ended(browse: Browse, server_url: str) -> None:
+    def change(session: web.Session) -> None:
+        session["late"] = True
+
+    pause = Pause(change)
+    browser = await browse(server_url, pause.handle)
+    await browser.get("/set?a=1")
+    late, working = await pause.begin(browser)
+    await browser.get("/logout")
+    pause.may_go_on.set()
+    assert (await working).status == 200
+    assert late.set_cookies == []
+    assert read(await late.get("/show"))["data"] == {}
+
+
 async def test_session_that_is_ended_meanwhile_is_not_rotated_into_life(browse: Browse, server_url: str) -> None:
     pause = Pause(web.Session.rotate)
     browser = await browse(server_url, pause.handle)
     await browser.get("/set?user=alice")
-    late = Browser(browser.served, browser.connect)
-    late.cookies["session"] = str(browser.token)
-    working = asyncio.ensure_future(late.get("/paused"))
-    await pause.loaded.wait()
+    late, working = await pause.begin(browser)
     await browser.get("/logout")
     pause.may_go_on.set()
     assert (await working).status == 200
@@ -519,8 +511,7 @@ async def test_session_that_two_requests_empty_together_is_ended(browse: Browse)
     await browser.get("/set?a=1&b=2")
     working = asyncio.ensure_future(browser.get("/paused"))
     await pause.loaded.wait()
-    other = Browser(browser.served, browser.connect)
-    other.cookies = dict(browser.cookies)
+    other = browser.make_twin()
     assert read(await other.get("/delete?key=b"))["data"] == {"a": "1"}
     pause.may_go_on.set()
     assert (await working).status == 200
@@ -534,10 +525,7 @@ async def test_what_one_request_is_to_remember_another_one_does_not_forget(brows
     pause = Pause(change)
     browser = await browse(handler=pause.handle)
     await browser.get("/set?a=1")
-    late = Browser(browser.served, browser.connect)
-    late.cookies["session"] = str(browser.token)
-    working = asyncio.ensure_future(late.get("/paused"))
-    await pause.loaded.wait()
+    late, working = await pause.begin(browser)
     await browser.get("/remember?seconds=500")
     pause.may_go_on.set()
     assert (await working).status == 200
@@ -808,8 +796,7 @@ async def test_session_that_a_stream_ends_while_another_task_saves_it_stays_ende
         saving = asyncio.ensure_future(web.save_session(request))
         await storage.has_begun.wait()
         if request.path == "/merge":
-            other = Browser(browser.served, browser.connect)
-            other.cookies = dict(browser.cookies)
+            other = browser.make_twin()
             await other.get("/set?b=2")
         session.invalidate()
         storage.may_go_on.set()
