@@ -229,10 +229,9 @@ class Connection(asyncio.Protocol):
         if transport is not None:
             if abort or self._aborts:
                 transport.abort()
-            elif transport.get_write_buffer_size():
-                transport.close()
-                self._loop.call_later(_LINGER_SECONDS, transport.abort)
             else:
+                if transport.get_write_buffer_size():
+                    self._loop.call_later(_LINGER_SECONDS, transport.abort)
                 transport.close()
         self._forget()
 

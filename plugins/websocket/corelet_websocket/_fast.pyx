@@ -894,7 +894,7 @@ cdef class Channel:
     cdef public bint close_received
     cdef public bint is_failed
     cdef public bint is_behind
-    cdef public bint is_receiving
+    cdef bint is_receiving
     cdef public bint is_reading_paused
 
     def __init__(self, loop, FrameReader reader not None, *, bint is_client, extensions, bint has_heartbeat):
@@ -1058,8 +1058,10 @@ cdef class NextMessage:
         cdef Channel channel = self.channel
         cdef object message
         cdef object kind
+        cdef bint is_taken
         # A task that was woken is the receiver's callback no more; where one is, it awaits this object, and so does another.
-        if channel.receiver.callback is not None if self.is_waiting else channel.is_receiving:
+        is_taken = channel.receiver.callback is not None if self.is_waiting else channel.is_receiving
+        if is_taken:
             raise RuntimeError(_PARALLEL_RECEIVE)
         self.is_waiting = channel.is_receiving = False
         message = channel.take()

@@ -85,10 +85,11 @@ class WebSocketEndpoint:
         """
         if timeout is None:
             timeout = self._receive_timeout
+        connection = self.require_connection("receive()")
         if timeout:
             async with asyncio.timeout(timeout):
-                return await self.require_connection("receive()").next_message(stops=False)
-        return await self.require_connection("receive()").next_message(stops=False)
+                return await connection.next_message(stops=False)
+        return await connection.next_message(stops=False)
 
     async def receive_str(self, *, timeout: float | None = None) -> Any:
         """Wait for a TEXT message and give its data: a str, or bytes with ``decode_text=False``.
